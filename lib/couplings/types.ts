@@ -1,0 +1,45 @@
+import type { Tensor } from "../engine/mod.ts";
+import type { Rng } from "../core/rng.ts";
+import type { Dataset } from "../data/types.ts";
+import type { NormalizingFlow } from "../models/types.ts";
+
+/** Jointly drawn endpoints, aligned row by row. The caller disposes the tensors. */
+export interface Pairs {
+  /** `[batch, channels, height, width]`: the endpoint at t = 1. */
+  readonly noise: Tensor;
+  /** `[batch, channels, height, width]`: the clean data at t = 0, whatever noise a teacher saw. */
+  readonly data: Tensor;
+  /** `[batch]` int32: the datum's own label. */
+  readonly labels: Tensor;
+  /** `[batch]`: which rows of the dataset these are. */
+  readonly index: Int32Array;
+}
+
+/** A joint law of noise and data, with N(0, I) and the dataset as marginals (a learned flow: approximately). */
+export interface Coupling {
+  /** Draws `size` pairs; the same key gives the same pairs. */
+  sample(size: number, rng: Rng): Promise<Pairs>;
+  /** Facts worth reporting with a result: χ², share never hit, σ_f … */
+  readonly facts: Readonly<Record<string, number>>;
+  dispose(): void;
+}
+
+/** A teacher as a coupling needs it: frozen, with the noise it was trained under. */
+export interface Teacher {
+  readonly flow: NormalizingFlow;
+  /** η of paper §2.2: std of the noise added to the data in training. */
+  readonly noiseStd: number;
+}
+
+/** What a coupling may be built from. */
+export interface CouplingInputs {
+  readonly dataset: Dataset;
+  readonly teacher?: Teacher;
+  readonly rng: Rng;
+  /** Mirror half of the draws left to right, in every coupling alike. */
+  readonly flips: boolean;
+  /** Called as a long fit goes on: fraction done in [0, 1] and a word on its state. */
+  readonly onProgress?: (fraction: number, note: string) => void;
+  /** Where a fitted part may be kept between runs, already keyed by recipe and data. */
+  readonly cacheDir?: string;
+}

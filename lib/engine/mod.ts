@@ -1,0 +1,5 @@
+/** The engine: native libtensorflow where it can be had, WebAssembly where it cannot. */
+export { type Tensor, type Tensors, tf } from "./tf.ts";
+export type { Engine, EngineChoice } from "./types.ts";
+export { openEngine } from "./open.ts";
+export { trace, type Traced } from "./trace.ts";

@@ -1,0 +1,50 @@
+import { type Tensor, tf } from "../engine/mod.ts";
+import type { Rng } from "../core/rng.ts";
+
+/** How a parameter starts. */
+export type Init =
+  | { readonly kind: "zeros" }
+  | { readonly kind: "ones" }
+  | { readonly kind: "normal"; readonly std: number }
+  | { readonly kind: "uniform"; readonly bound: number };
+
+/** One named parameter, in the reference's own name and layout (Linear `[out, in]`, Conv `[out, in, kh, kw]`). */
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly init: Init;
+}
+
+/** Parameters by name. Models are pure functions of these. */
+export type Parameters = Readonly<Record<string, Tensor>>;
+
+/** The number of values in a shape. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
+
+/** The length of the flat vector that holds `specs`, in their order. */
+export const parameterCount = (specs: readonly ParameterSpec[]): number =>
+  specs.reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
+
+/**
+ * The flat parameter vector `[parameterCount]` as named tensors. Done by one
+ * split, whose gradient is one concatenation, so that the gradient of a loss
+ * with respect to the flat vector costs no more than the named ones.
+ */
+export function unpack(flat: Tensor, specs: readonly ParameterSpec[]): Parameters {
+  const parts = tf.split(flat as unknown as ReturnType<typeof tf.tensor1d>, specs.map((spec) => sizeOf(spec.shape)));
+  return Object.fromEntries(specs.map((spec, i) => [spec.name, parts[i]!.reshape([...spec.shape])]));
+}
+
+/** Starting values, `[parameterCount]`. Each parameter draws from its own stream, named after it. */
+export function initialize(specs: readonly ParameterSpec[], rng: Rng): Float32Array {
+  const flat = new Float32Array(parameterCount(specs));
+  let offset = 0;
+  for (const { name, shape, init } of specs) {
+    const size = sizeOf(shape);
+    const values = flat.subarray(offset, offset += size);
+    if (init.kind === "ones") values.fill(1);
+    if (init.kind === "normal") values.set(rng.fork(name).normal(size).map((x) => x * init.std));
+    if (init.kind === "uniform") values.set(rng.fork(name).uniform(size).map((u) => (2 * u - 1) * init.bound));
+  }
+  return flat;
+}
