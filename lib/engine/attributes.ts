@@ -1,0 +1,50 @@
+import { cString, type TensorFlow } from "./library.ts";
+
+/** Attribute kinds, as the numbers that `NodeJSKernelBackend` is told by the binding. */
+export const AttributeKind = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5, resource: 6 } as const;
+
+/** One attribute of an operation, as tfjs kernels give it. */
+export interface Attribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: boolean | number | string | number[];
+}
+
+/** The setters of eager operations (`TFE_OpSetAttr…`) or of graph nodes (`TF_SetAttr…`). */
+export type AttributeTarget = "eager" | "graph";
+
+/** Sets `attribute` on an operation under construction. */
+export function setAttribute(tf: TensorFlow, target: AttributeTarget, op: Deno.PointerValue, attribute: Attribute) {
+  const { c } = tf;
+  const { type, value } = attribute;
+  const name = cString(attribute.name);
+  const eager = target === "eager";
+  const list = Array.isArray(value) ? value : undefined;
+  switch (type) {
+    case AttributeKind.type:
+      if (!list) return (eager ? c.TFE_OpSetAttrType : c.TF_SetAttrType)(op, name, value as number);
+      return (eager ? c.TFE_OpSetAttrTypeList : c.TF_SetAttrTypeList)(op, name, new Int32Array(list), list.length);
+    case AttributeKind.bool:
+      return (eager ? c.TFE_OpSetAttrBool : c.TF_SetAttrBool)(op, name, value ? 1 : 0);
+    case AttributeKind.int: {
+      if (!list) return (eager ? c.TFE_OpSetAttrInt : c.TF_SetAttrInt)(op, name, BigInt(value as number));
+      const longs = new BigInt64Array(list.map(BigInt));
+      return (eager ? c.TFE_OpSetAttrIntList : c.TF_SetAttrIntList)(op, name, longs, list.length);
+    }
+    case AttributeKind.float:
+      if (!list) return (eager ? c.TFE_OpSetAttrFloat : c.TF_SetAttrFloat)(op, name, value as number);
+      return (eager ? c.TFE_OpSetAttrFloatList : c.TF_SetAttrFloatList)(op, name, new Float32Array(list), list.length);
+    case AttributeKind.string: {
+      const bytes = new TextEncoder().encode(value as string);
+      const set = eager ? c.TFE_OpSetAttrString : c.TF_SetAttrString;
+      return set(op, name, bytes, BigInt(bytes.length));
+    }
+    case AttributeKind.shape: {
+      const dims = new BigInt64Array(list!.map(BigInt));
+      if (!eager) return c.TF_SetAttrShape(op, name, dims, dims.length);
+      return c.TFE_OpSetAttrShape(op, name, dims, dims.length, tf.status);
+    }
+    default:
+      throw new Error(`Cannot set attribute ${attribute.name}: kind ${type} is unknown`);
+  }
+}

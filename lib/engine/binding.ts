@@ -1,0 +1,148 @@
+import { type Attribute, AttributeKind, setAttribute } from "./attributes.ts";
+import { cString, type TensorFlow } from "./library.ts";
+
+/** TensorFlow's numbers of the element types that tfjs knows, and their size in bytes. */
+export const ElementType = { float32: 1, int32: 3, uint8: 4, string: 7, complex64: 8, int64: 9, bool: 10, resource: 20 };
+const bytesPerElement: Readonly<Record<number, number>> = { 1: 4, 3: 4, 4: 1, 8: 8, 9: 8, 10: 1 };
+
+/** A result of an operation: our number for its handle, its shape and element type. */
+export interface TensorMetadata {
+  readonly id: number;
+  readonly shape: number[];
+  readonly dtype: number;
+}
+
+/** Told of every call while a function is being recorded. */
+export interface Recorder {
+  created(id: number, shape: readonly number[], dtype: number, values: ArrayLike<number>): void;
+  executed(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: TensorMetadata[]): void;
+  reading(): void;
+}
+
+/**
+ * What `NodeJSKernelBackend` of `@tensorflow/tfjs-node-gpu` asks of its compiled
+ * addon (`TFJSBinding`), in TypeScript over `Deno.dlopen`, with a place for a
+ * recorder: every kernel ends in `executeOp`, so listening there is tracing.
+ */
+export interface Binding {
+  createTensor(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
+  deleteTensor(id: number): void;
+  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array | BigInt64Array;
+  executeOp(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): TensorMetadata[];
+  getNumOfTensors(): number;
+  isUsingGpuDevice(): boolean;
+  recorder: Recorder | undefined;
+  [constant: string]: unknown;
+}
+
+/** A `TF_Tensor` holding `values`; the caller deletes it. */
+export function newTensor(
+  tf: TensorFlow, shape: readonly number[], dtype: number, values: ArrayLike<number>,
+): Deno.PointerValue {
+  const elementBytes = bytesPerElement[dtype];
+  if (elementBytes === undefined) throw new Error(`Cannot make a tensor of element type ${dtype}`);
+  const bytes = shape.reduce((product, n) => product * n, elementBytes);
+  const tensor = tf.c.TF_AllocateTensor(dtype, new BigInt64Array(shape.map(BigInt)), shape.length, BigInt(bytes));
+  if (bytes === 0) return tensor;
+  const data = Deno.UnsafePointerView.getArrayBuffer(tf.c.TF_TensorData(tensor)!, bytes);
+  if (dtype === ElementType.int64) {
+    // tfjs hands a 64-bit scalar over as its low and high words.
+    new BigInt64Array(data)[0] = (BigInt(values[1]! | 0) << 32n) | BigInt(values[0]! >>> 0);
+  } else if (dtype === ElementType.int32) new Int32Array(data).set(values);
+  else if (dtype === ElementType.bool || dtype === ElementType.uint8) new Uint8Array(data).set(values);
+  else new Float32Array(data).set(values);
+  return tensor;
+}
+
+/** The binding over an open TensorFlow. */
+export function createBinding(tf: TensorFlow): Binding {
+  const { c, status, context, check } = tf;
+  const handles = new Map<number, Deno.PointerValue>();
+  const outputHandles = new BigUint64Array(1024);
+  const outputCount = new Int32Array(1);
+  let nextId = 1;
+  const keep = (handle: Deno.PointerValue) => {
+    handles.set(nextId, handle);
+    return nextId++;
+  };
+  const describe = (handle: Deno.PointerValue): TensorMetadata => {
+    const rank = c.TFE_TensorHandleNumDims(handle, status);
+    const shape = Array.from({ length: rank }, (_, axis) => Number(c.TFE_TensorHandleDim(handle, axis, status)));
+    check("Reading a shape");
+    return { id: keep(handle), shape, dtype: c.TFE_TensorHandleDataType(handle) };
+  };
+
+  const binding: Binding = {
+    ...constants(tf),
+    recorder: undefined,
+    createTensor(shape, dtype, values) {
+      const tensor = newTensor(tf, shape, dtype, values);
+      const id = keep(c.TFE_NewTensorHandle(tensor, status));
+      c.TF_DeleteTensor(tensor);
+      check("Making a tensor");
+      binding.recorder?.created(id, shape, dtype, values);
+      return id;
+    },
+    deleteTensor(id) {
+      c.TFE_DeleteTensorHandle(handles.get(id)!);
+      handles.delete(id);
+    },
+    tensorDataSync(id) {
+      binding.recorder?.reading();
+      const handle = handles.get(id)!;
+      const dtype = c.TFE_TensorHandleDataType(handle);
+      const tensor = c.TFE_TensorHandleResolve(handle, status);
+      check("Reading a tensor");
+      const bytes = Number(c.TF_TensorByteSize(tensor));
+      const copy = bytes === 0
+        ? new ArrayBuffer(0)
+        : Deno.UnsafePointerView.getArrayBuffer(c.TF_TensorData(tensor)!, bytes).slice(0);
+      c.TF_DeleteTensor(tensor);
+      if (dtype === ElementType.float32) return new Float32Array(copy);
+      if (dtype === ElementType.int32) return new Int32Array(copy);
+      return dtype === ElementType.int64 ? new BigInt64Array(copy) : new Uint8Array(copy);
+    },
+    executeOp(name, attributes, inputs, outputs) {
+      const op = c.TFE_NewOp(context, cString(name), status);
+      check(name);
+      for (const id of inputs) c.TFE_OpAddInput(op, handles.get(id)!, status);
+      for (const attribute of attributes) setAttribute(tf, "eager", op, attribute);
+      outputCount[0] = outputs;
+      c.TFE_Execute(op, outputHandles, outputCount, status);
+      c.TFE_DeleteOp(op);
+      check(name);
+      const results: TensorMetadata[] = [];
+      for (let i = 0; i < outputCount[0]!; i++) results.push(describe(Deno.UnsafePointer.create(outputHandles[i]!)));
+      binding.recorder?.executed(name, attributes, inputs, results);
+      return results;
+    },
+    getNumOfTensors: () => handles.size,
+    isUsingGpuDevice: () => tf.devices.some((name) => name.includes("GPU")),
+  };
+  return binding;
+}
+
+/** The names and numbers that the addon exports beside its functions. */
+function constants(tf: TensorFlow) {
+  return {
+    TensorMetadata: function () {},
+    TFEOpAttr: function () {},
+    TF_FLOAT: ElementType.float32,
+    TF_INT32: ElementType.int32,
+    TF_INT64: ElementType.int64,
+    TF_BOOL: ElementType.bool,
+    TF_COMPLEX64: ElementType.complex64,
+    TF_STRING: ElementType.string,
+    TF_RESOURCE: ElementType.resource,
+    TF_UINT8: ElementType.uint8,
+    TF_ATTR_STRING: AttributeKind.string,
+    TF_ATTR_INT: AttributeKind.int,
+    TF_ATTR_FLOAT: AttributeKind.float,
+    TF_ATTR_BOOL: AttributeKind.bool,
+    TF_ATTR_TYPE: AttributeKind.type,
+    TF_ATTR_SHAPE: AttributeKind.shape,
+    TF_ATTR_RESOURCE: AttributeKind.resource,
+    TF_Version: tf.version,
+    getNumOfSavedModels: () => 0,
+  };
+}

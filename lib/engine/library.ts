@@ -1,0 +1,122 @@
+/** The C functions of libtensorflow that the engine calls, bound by `Deno.dlopen` (no compiler, no install script). */
+const pointer = "pointer" as const;
+const buffer = "buffer" as const;
+
+const functions = {
+  TF_NewStatus: { parameters: [], result: pointer },
+  TF_GetCode: { parameters: [pointer], result: "i32" },
+  TF_Message: { parameters: [pointer], result: pointer },
+  TF_Version: { parameters: [], result: pointer },
+  TF_NewBuffer: { parameters: [], result: pointer },
+  TF_DeleteBuffer: { parameters: [pointer], result: "void" },
+  TF_AllocateTensor: { parameters: ["i32", buffer, "i32", "usize"], result: pointer },
+  TF_TensorData: { parameters: [pointer], result: pointer },
+  TF_TensorByteSize: { parameters: [pointer], result: "usize" },
+  TF_DeleteTensor: { parameters: [pointer], result: "void" },
+  TFE_NewContextOptions: { parameters: [], result: pointer },
+  TFE_ContextOptionsSetConfig: { parameters: [pointer, buffer, "usize", pointer], result: "void" },
+  TFE_NewContext: { parameters: [pointer, pointer], result: pointer },
+  TFE_ContextListDevices: { parameters: [pointer, pointer], result: pointer },
+  TF_DeviceListCount: { parameters: [pointer], result: "i32" },
+  TF_DeviceListType: { parameters: [pointer, "i32", pointer], result: pointer },
+  TF_DeviceListName: { parameters: [pointer, "i32", pointer], result: pointer },
+  TFE_NewTensorHandle: { parameters: [pointer, pointer], result: pointer },
+  TFE_DeleteTensorHandle: { parameters: [pointer], result: "void" },
+  TFE_TensorHandleResolve: { parameters: [pointer, pointer], result: pointer },
+  TFE_TensorHandleDataType: { parameters: [pointer], result: "i32" },
+  TFE_TensorHandleNumDims: { parameters: [pointer, pointer], result: "i32" },
+  TFE_TensorHandleDim: { parameters: [pointer, "i32", pointer], result: "i64" },
+  TFE_NewOp: { parameters: [pointer, buffer, pointer], result: pointer },
+  TFE_DeleteOp: { parameters: [pointer], result: "void" },
+  TFE_OpAddInput: { parameters: [pointer, pointer, pointer], result: "void" },
+  TFE_Execute: { parameters: [pointer, buffer, buffer, pointer], result: "void" },
+  TFE_OpSetAttrType: { parameters: [pointer, buffer, "i32"], result: "void" },
+  TFE_OpSetAttrBool: { parameters: [pointer, buffer, "u8"], result: "void" },
+  TFE_OpSetAttrInt: { parameters: [pointer, buffer, "i64"], result: "void" },
+  TFE_OpSetAttrFloat: { parameters: [pointer, buffer, "f32"], result: "void" },
+  TFE_OpSetAttrString: { parameters: [pointer, buffer, buffer, "usize"], result: "void" },
+  TFE_OpSetAttrShape: { parameters: [pointer, buffer, buffer, "i32", pointer], result: "void" },
+  TFE_OpSetAttrTypeList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TFE_OpSetAttrIntList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TFE_OpSetAttrFloatList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TFE_ContextAddFunction: { parameters: [pointer, pointer, pointer], result: "void" },
+  TF_NewGraph: { parameters: [], result: pointer },
+  TF_DeleteGraph: { parameters: [pointer], result: "void" },
+  TF_GraphGetOpDef: { parameters: [pointer, buffer, pointer, pointer], result: "void" },
+  TF_NewOperation: { parameters: [pointer, buffer, buffer], result: pointer },
+  TF_FinishOperation: { parameters: [pointer, pointer], result: pointer },
+  TF_AddInput: { parameters: [pointer, { struct: [pointer, "i32"] }], result: "void" },
+  TF_AddInputList: { parameters: [pointer, buffer, "i32"], result: "void" },
+  TF_SetAttrType: { parameters: [pointer, buffer, "i32"], result: "void" },
+  TF_SetAttrBool: { parameters: [pointer, buffer, "u8"], result: "void" },
+  TF_SetAttrInt: { parameters: [pointer, buffer, "i64"], result: "void" },
+  TF_SetAttrFloat: { parameters: [pointer, buffer, "f32"], result: "void" },
+  TF_SetAttrString: { parameters: [pointer, buffer, buffer, "usize"], result: "void" },
+  TF_SetAttrShape: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TF_SetAttrTypeList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TF_SetAttrIntList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TF_SetAttrFloatList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TF_SetAttrTensor: { parameters: [pointer, buffer, pointer, pointer], result: "void" },
+  TF_GraphToFunction: {
+    parameters: [
+      pointer, buffer, "u8", "i32", pointer, "i32", buffer, "i32", buffer, pointer, pointer, pointer, pointer,
+    ],
+    result: pointer,
+  },
+  TF_DeleteFunction: { parameters: [pointer], result: "void" },
+} as const;
+
+/** absl's log level, which the C API has no word for; the mangled name is of the pinned version, hence optional. */
+const logging = {
+  setMinLogLevel: {
+    name: "_ZN4absl12lts_2025081414SetMinLogLevelENS0_18LogSeverityAtLeastE",
+    parameters: ["i32"],
+    result: "void",
+    optional: true,
+  },
+} as const;
+
+/** TensorFlow logs its start-up to stderr; the engine's own one line says what matters. Errors still come through. */
+function quiet(symbols: Deno.StaticForeignLibraryInterface<typeof logging>) {
+  symbols.setMinLogLevel?.(2);
+}
+
+/** libtensorflow, loaded: its functions, one status object and one eager context. */
+export interface TensorFlow {
+  readonly c: Deno.StaticForeignLibraryInterface<typeof functions>;
+  readonly status: Deno.PointerValue;
+  readonly context: Deno.PointerValue;
+  readonly version: string;
+  /** TensorFlow's names of the devices, for example `/device:GPU:0`. */
+  readonly devices: readonly string[];
+  /** Throws what the last call left in `status`, if anything. */
+  check(doing: string): void;
+}
+
+/** A zero-terminated C string; kept, because the same few names come back at every step. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  let bytes = cStrings.get(text);
+  if (!bytes) cStrings.set(text, bytes = new TextEncoder().encode(text + "\0"));
+  return bytes;
+}
+const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
+
+/** Loads libtensorflow and opens an eager context on it. Throws what the dynamic linker says. */
+export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
+  quiet(Deno.dlopen(library.framework, logging).symbols);
+  const c = Deno.dlopen(library.cc, functions).symbols;
+  const text = (at: Deno.PointerValue) => Deno.UnsafePointerView.getCString(at!);
+  const status = c.TF_NewStatus();
+  const check = (doing: string) => {
+    if (c.TF_GetCode(status) !== 0) throw new Error(`${doing}: ${text(c.TF_Message(status))}`);
+  };
+  const context = c.TFE_NewContext(c.TFE_NewContextOptions(), status);
+  check("Opening TensorFlow");
+  const list = c.TFE_ContextListDevices(context, status);
+  check("Listing devices");
+  const devices = Array.from(
+    { length: c.TF_DeviceListCount(list) },
+    (_, i) => text(c.TF_DeviceListName(list, i, status)).replace(/^.*\/device:/, "/device:"),
+  );
+  return { c, status, context, version: text(c.TF_Version()), devices, check };
+}
