@@ -1,3 +1,4 @@
+import type * as z from "zod";
 import type { Tensor } from "../engine/mod.ts";
 import type { Rng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
@@ -21,6 +22,8 @@ export interface Coupling {
   sample(size: number, rng: Rng): Promise<Pairs>;
   /** Facts worth reporting with a result: χ², share never hit, σ_f … */
   readonly facts: Readonly<Record<string, number>>;
+  /** σ_f, `[channels, height, width]`, of a coupling that takes its noise from a teacher (paper §3.2). */
+  readonly sigma?: Float32Array;
   dispose(): void;
 }
 
@@ -42,4 +45,13 @@ export interface CouplingInputs {
   readonly onProgress?: (fraction: number, note: string) => void;
   /** Where a fitted part may be kept between runs, already keyed by recipe and data. */
   readonly cacheDir?: string;
+}
+
+/** A member of the registry of couplings: how its options are read and how it is made ready to draw from. */
+export interface CouplingKind<Options extends z.ZodObject = z.ZodObject> {
+  /** Refuses unknown keys; gives the defaults. */
+  readonly options: Options;
+  /** Its pairs come from the recipe's teacher: another teacher is another coupling. */
+  readonly usesTeacher?: boolean;
+  build(inputs: CouplingInputs, options: z.output<Options>): Promise<Coupling>;
 }

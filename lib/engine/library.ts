@@ -66,19 +66,43 @@ const functions = {
   TF_DeleteFunction: { parameters: [pointer], result: "void" },
 } as const;
 
-/** absl's log level, which the C API has no word for; the mangled name is of the pinned version, hence optional. */
-const logging = {
-  setMinLogLevel: {
-    name: "_ZN4absl12lts_2025081414SetMinLogLevelENS0_18LogSeverityAtLeastE",
-    parameters: ["i32"],
-    result: "void",
-    optional: true,
-  },
-} as const;
+const systemLibrary = Deno.build.os === "darwin" ? "libSystem.dylib" : "libc.so.6";
 
-/** TensorFlow logs its start-up to stderr; the engine's own one line says what matters. Errors still come through. */
-function quiet(symbols: Deno.StaticForeignLibraryInterface<typeof logging>) {
-  symbols.setMinLogLevel?.(2);
+/**
+ * Keeps a library in memory to the end of the process. Deno closes what it
+ * opened when a realm ends (after every test file, say), and TensorFlow's
+ * threads do not survive the unmapping of their code.
+ */
+export function pin(path: string) {
+  const now = 2, noDelete = Deno.build.os === "darwin" ? 0x80 : 0x1000;
+  const { symbols } = Deno.dlopen(systemLibrary, {
+    dlopen: { parameters: [buffer, "i32"], result: pointer, optional: true },
+  });
+  symbols.dlopen?.(cString(path), now | noDelete);
+}
+
+/**
+ * Runs `load` with the process's stderr pointed at nothing: libtensorflow
+ * prints a notice from a static initialiser, before any log level is read. The
+ * engine's own one line says what matters.
+ */
+function quietly<Result>(load: () => Result): Result {
+  const { symbols: { open, dup, dup2, close } } = Deno.dlopen(systemLibrary, {
+    open: { parameters: [buffer, "i32"], result: "i32" },
+    dup: { parameters: ["i32"], result: "i32" },
+    dup2: { parameters: ["i32", "i32"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
+  });
+  const nowhere = open(cString("/dev/null"), 1);
+  const stderr = dup(2);
+  dup2(nowhere, 2);
+  try {
+    return load();
+  } finally {
+    dup2(stderr, 2);
+    close(stderr);
+    close(nowhere);
+  }
 }
 
 /** libtensorflow, loaded: its functions, one status object and one eager context. */
@@ -103,8 +127,13 @@ const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
 
 /** Loads libtensorflow and opens an eager context on it. Throws what the dynamic linker says. */
 export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
-  quiet(Deno.dlopen(library.framework, logging).symbols);
-  const c = Deno.dlopen(library.cc, functions).symbols;
+  Deno.env.set("TF_CPP_MIN_LOG_LEVEL", Deno.env.get("TF_CPP_MIN_LOG_LEVEL") ?? "2");
+  const c = quietly(() => {
+    pin(library.framework);
+    pin(library.cc);
+    Deno.dlopen(library.framework, {});
+    return Deno.dlopen(library.cc, functions).symbols;
+  });
   const text = (at: Deno.PointerValue) => Deno.UnsafePointerView.getCString(at!);
   const status = c.TF_NewStatus();
   const check = (doing: string) => {

@@ -1,6 +1,9 @@
 import util from "node:util";
 import { type Binding, createBinding } from "./binding.ts";
-import { loadTensorFlow, type TensorFlow } from "./library.ts";
+import { prepareCuda } from "./cuda.ts";
+import { loadTensorFlow, pin, type TensorFlow } from "./library.ts";
+import type { Library } from "./locate.ts";
+import { registerMatMul } from "./mat_mul.ts";
 import { tf } from "./tf.ts";
 
 /** The native engine while it is in use: what tracing needs of it. */
@@ -26,9 +29,10 @@ export function nativeEngine(): NativeEngine | undefined {
 }
 
 /** Puts tfjs on the libtensorflow at `library`. Throws what the loader says when it cannot be loaded. */
-export async function openNative(library: { framework: string; cc: string }): Promise<NativeEngine> {
+export async function openNative(library: Library): Promise<NativeEngine> {
   let engine = opened;
   if (!engine) {
+    await prepareCuda(library, pin);
     const tensorFlow = loadTensorFlow(library);
     const binding = createBinding(tensorFlow);
     // The package calls two helpers of node:util that Deno does not have.
@@ -37,6 +41,7 @@ export async function openNative(library: { framework: string; cc: string }): Pr
     nodeUtil.isArray ??= Array.isArray;
     const { NodeJSKernelBackend } = await import("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js");
     await import("@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js");
+    registerMatMul();
     type Addon = ConstructorParameters<typeof NodeJSKernelBackend>[0];
     const backend = new NodeJSKernelBackend(binding as unknown as Addon, "@tensorflow/tfjs-node-gpu");
     tf.registerBackend("tensorflow", () => backend, 3);

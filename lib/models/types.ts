@@ -1,4 +1,5 @@
 import type { Tensor } from "../engine/mod.ts";
+import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
 
 /**
  * A time-dependent vector field v(x, t, c); the student is one. Time runs from
@@ -20,6 +21,10 @@ export interface FlowGuidance {
   readonly weight: number;
   /** Raises the weight linearly over the token index, as TarFlow's evaluation does. */
   readonly annealed: boolean;
+  /** What is guided: log-scale ("a"), shift ("b") or, if not said, both. */
+  readonly parts?: "a" | "b" | "ab";
+  /** Divides the attention scores of the unconditional branch; 1 if not said. */
+  readonly temperature?: number;
 }
 
 /** An invertible map between data and noise given a label; the teacher is one. */
@@ -35,4 +40,23 @@ export interface NormalizingFlow {
   decode(noise: Tensor, labels: Tensor, guidance?: FlowGuidance): Tensor;
   /** One score step x + σ²∇log p(x) (Tweedie), which removes the noise of std `noiseStd` that training added. */
   denoise(noisy: Tensor, labels: Tensor, noiseStd: number): Tensor;
+}
+
+/**
+ * A normalizing flow as pure functions of its parameters. `encode` and
+ * `denoise` may run inside a traced function; `decode` runs traced steps of
+ * its own and may not. Shapes and units as in `NormalizingFlow`.
+ */
+export interface FlowDefinition {
+  readonly specs: readonly ParameterSpec[];
+  encode(params: Parameters, data: Tensor, labels: Tensor): { readonly noise: Tensor; readonly logDeterminant: Tensor };
+  decode(params: Parameters, noise: Tensor, labels: Tensor, guidance?: FlowGuidance): Tensor;
+  /** @param noiseStd scalar */
+  denoise(params: Parameters, noisy: Tensor, labels: Tensor, noiseStd: Tensor): Tensor;
+}
+
+/** A velocity field as a pure function of its parameters; may run inside a traced function. */
+export interface VelocityDefinition {
+  readonly specs: readonly ParameterSpec[];
+  velocity(params: Parameters, x: Tensor, t: Tensor, labels: Tensor): Tensor;
 }

@@ -31,6 +31,8 @@ export const parameterCount = (specs: readonly ParameterSpec[]): number =>
  * with respect to the flat vector costs no more than the named ones.
  */
 export function unpack(flat: Tensor, specs: readonly ParameterSpec[]): Parameters {
+  // The gradient of a split in one fails in tfjs.
+  if (specs.length === 1) return { [specs[0]!.name]: flat.reshape([...specs[0]!.shape]) };
   const parts = tf.split(flat as unknown as ReturnType<typeof tf.tensor1d>, specs.map((spec) => sizeOf(spec.shape)));
   return Object.fromEntries(specs.map((spec, i) => [spec.name, parts[i]!.reshape([...spec.shape])]));
 }

@@ -1,0 +1,229 @@
+import { parseArgs } from "@std/cli";
+import { nearest, Problem } from "./core/problem.ts";
+import { hashOf } from "./core/hash.ts";
+import { type ResolvedRecipe, type RunOptions, type Scale, scales, stages } from "./recipes/types.ts";
+
+/** What `--help` prints: enough to work from. */
+const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (arXiv 2603.09014), table by table.
+
+  deno task table4                          run an experiment at the quick scale
+  deno task table4 --scale desk             the committed results: hours, resumable
+  deno task table4 --dry-run                what would run, why, and how long; nothing is written
+  deno task table4 student.width=128        change a key of the recipe for this run
+  deno task table4 seed=1,2,3               several seeds, with their spread
+  deno task show table4 student.width=128   the whole recipe as it would run, changes marked
+  deno task engine                          which engine computes, and how to install the native one
+
+Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
+  run EXPERIMENT     train, sample, measure and report experiments/EXPERIMENT/recipe.yaml
+  show EXPERIMENT    print its recipe at a scale, every key at its final value
+  engine [status | install | remove]
+
+Scales (--scale)
+  quick   MNIST 16×16, minutes on two cores (the default)
+  desk    Fashion-MNIST 16×16, hours on two cores
+  paper   ImageNet, as published
+
+Overrides (Hydra's grammar, as many as you like)
+  key=value          change a key: student.model.width=128, or a short form that fits one key: student.width=128
+  key=[1,2]  key={a: 1}   lists and maps, quoted from the shell where it needs it
+  key=a,b,c          a sweep: one row per value (for seed: one training per seed)
+  +key=value         add a key or a row: '+rows.OT={coupling: {kind: semidiscrete}}'
+  ++key=value        add or change        ~key   delete: ~rows.FM
+
+Options
+  --engine auto|native|wasm    what computes; auto takes native TensorFlow where it can be had
+  --teacher pretrained|train   use the committed teacher, or train it first
+  --force[=STAGE]              redo a stage and those after it: features, teacher, coupling, student, evaluation
+  --limit N                    a fast look with at most N samples; its figures mean nothing and never reach results/
+  --out DIR                    write the results there
+  --dry-run                    print the plan and stop
+  --print-config               print the recipe with its changes marked and stop
+  --quiet                      no progress
+
+Files written: results/EXPERIMENT/SCALE/ gets figures.json (the measurements), table.md (ours beside the paper's),
+resolved.yaml (what was run), provenance.json (when, where, which commit), *.svg and *.png; the machine is described
+once in results/environments/. A run with overrides or --limit writes to .nfm/results/ instead. Stages are kept in
+.nfm/ and done again only when something they depend on changed.
+
+Exit codes: 0 done; 2 a mistake in the command or the recipe; 70 the run failed (NaN); 73 another run holds the lock;
+74 disk or file; 75 stopped, start it again to go on.`;
+
+/** A command gets the words after its name, and loads what it needs: the engine only where something is computed. */
+const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
+  run,
+  show,
+  engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
+};
+
+/** Runs one command line. A mistake is one line on standard error; a defect keeps its stack. */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    await dispatch(args);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    console.error(error.message);
+    Deno.exit(error.exitCode);
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<void> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") return console.log(help);
+  if (!Object.hasOwn(commands, name)) {
+    throw new Problem(`There is no command "${name}"; ${instead(name, Object.keys(commands))}; see --help`);
+  }
+  await commands[name]!(rest);
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const line = parse("run", args);
+  if (line.help) return console.log(help);
+  if (line.printConfig) return await print("run", line);
+  const { recipe } = await load("run", line);
+  const options = runOptions(line, recipe);
+  const { runExperiment } = await import("./runs/pipeline.ts");
+  await runExperiment(recipe, options);
+}
+
+async function show(args: readonly string[]): Promise<void> {
+  const line = parse("show", args);
+  if (line.help) return console.log(help);
+  await print("show", line);
+}
+
+async function print(command: string, line: CommandLine): Promise<void> {
+  const { recipe, asWritten } = await load(command, line);
+  const { printChanges } = await import("./recipes/print.ts");
+  console.log(printChanges(asWritten, recipe).trimEnd());
+}
+
+/** A command line taken apart, its words still to be checked against the recipe. */
+export interface CommandLine {
+  readonly experiment: string | undefined;
+  readonly overrides: readonly string[];
+  readonly scale: Scale;
+  readonly engine: RunOptions["engine"];
+  readonly teacher: RunOptions["teacher"];
+  readonly force?: NonNullable<RunOptions["force"]>;
+  readonly limit?: number;
+  readonly out?: string;
+  readonly dryRun: boolean;
+  readonly printConfig: boolean;
+  readonly quiet: boolean;
+  readonly help: boolean;
+}
+
+const words = ["scale", "engine", "teacher", "force", "limit", "out"] as const;
+const switches = ["dry-run", "print-config", "quiet", "help"] as const;
+const optionNames = [...words, ...switches].map((name) => `--${name}`);
+
+/**
+ * Takes apart the words after a command.
+ *
+ * @throws {Problem} one sentence, with the nearest option or value.
+ */
+export function parse(command: string, args: readonly string[]): CommandLine {
+  const given = parseArgs(args.flatMap((arg) => arg === "--" ? [] : arg === "--force" ? "--force=all" : arg), {
+    string: words,
+    boolean: switches,
+    alias: { h: "help" },
+    unknown: (word, key) => {
+      if (key === undefined) return true;
+      const name = word.split("=")[0]!;
+      throw new Problem(`There is no option ${name}; ${instead(name, optionNames)}`);
+    },
+  });
+  const positional = given._.map(String);
+  const [experiment, ...extra] = positional.filter((word) => !isOverride(word));
+  if (extra.length > 0) {
+    throw new Problem(`${command} takes one experiment and key=value overrides; what is "${extra[0]}"?`);
+  }
+  const force = choice(given, "force", ["all", ...stages], undefined);
+  const limit = wholeNumber(given, "limit");
+  const out = text(given, "out");
+  return {
+    experiment,
+    overrides: positional.filter(isOverride),
+    scale: choice(given, "scale", scales, "quick"),
+    engine: choice(given, "engine", ["auto", "native", "wasm"], "auto"),
+    teacher: choice(given, "teacher", ["pretrained", "train"], "pretrained"),
+    ...(force !== undefined && { force }),
+    ...(limit !== undefined && { limit }),
+    ...(out !== undefined && { out }),
+    dryRun: given["dry-run"] === true,
+    printConfig: given["print-config"] === true,
+    quiet: given["quiet"] === true,
+    help: given["help"] === true,
+  };
+}
+
+async function load(command: string, { experiment, scale, overrides }: CommandLine) {
+  const { listExperiments, loadRecipe } = await import("./recipes/load.ts");
+  if (experiment === undefined) {
+    throw new Problem(`${command} what? Expected one of ${(await listExperiments()).join(", ")}`);
+  }
+  return await loadRecipe(experiment, scale, overrides);
+}
+
+/** A changed or limited recipe gets a folder of its own: committed results are only ever replaced by what they name. */
+function runOptions(line: CommandLine, recipe: ResolvedRecipe): RunOptions {
+  const { engine, teacher, dryRun, quiet, overrides, force, limit } = line;
+  const place = `${recipe.experiment}/${recipe.scale}`;
+  const own = overrides.length > 0 || limit !== undefined;
+  const folder = own ? `.nfm/results/${place}-${hashOf({ recipe, limit }).slice(0, 8)}` : `results/${place}`;
+  if (limit !== undefined && line.out !== undefined && /^(\.\/)?results(\/|$)/.test(line.out)) {
+    throw new Problem(
+      `--out ${line.out}: a limited run's figures mean nothing and stay out of results/; name another folder`,
+    );
+  }
+  return {
+    engine,
+    teacher,
+    dryRun,
+    quiet,
+    overrides,
+    out: line.out ?? folder,
+    ...(force !== undefined && { force }),
+    ...(limit !== undefined && { limit }),
+  };
+}
+
+/** Whether a word is an override rather than a name. */
+const isOverride = (word: string) => word.includes("=") || word.startsWith("~") || word.startsWith("+");
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** An option's word; given twice, the last; given without a word, a mistake. */
+function text(given: Given, name: string): string | undefined {
+  const value = given[name];
+  if (value === "") throw new Problem(`--${name} expects a value after it`);
+  return value as string | undefined;
+}
+
+function choice<const Word extends string, Default>(
+  given: Given,
+  name: string,
+  among: readonly Word[],
+  otherwise: Default,
+): Word | Default {
+  const value = text(given, name);
+  if (value === undefined) return otherwise;
+  if ((among as readonly string[]).includes(value)) return value as Word;
+  throw new Problem(`--${name} ${value}: ${instead(value, among)}`);
+}
+
+function wholeNumber(given: Given, name: string): number | undefined {
+  const value = text(given, name);
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new Problem(`--${name} ${value}: expected a whole number above 0`);
+}
+
+function instead(word: string, known: readonly string[]): string {
+  const meant = nearest(word, known);
+  return `expected one of ${known.join(", ")}${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
+}
+
+if (import.meta.main) await main(Deno.args);

@@ -1,0 +1,87 @@
+import { dirname } from "node:path";
+import { Problem } from "./problem.ts";
+
+/**
+ * Writes a whole file or leaves the old one untouched: the bytes go to a new
+ * file in the same folder, which is synced, renamed over `path`, and the
+ * folder synced, so that a crash or a full disk at any moment leaves either the
+ * old content or the new, never a mixture. Makes the folder when it is missing.
+ *
+ * @throws {Problem} exit code 74, naming `path`, when the disk or the folder refuses.
+ */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  const folder = dirname(path);
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await writeAndSync(temporary, bytes);
+    await Deno.rename(temporary, path);
+    await syncFolder(folder);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw new Problem(`Cannot write ${path}: ${reason(error)}`, { cause: error, exitCode: 74 });
+  }
+}
+
+/**
+ * Reads a file as UTF-8 text.
+ *
+ * @throws {Problem} when it is missing or is not UTF-8 (exit code 2), or cannot be read (74).
+ */
+export async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Problem(`Cannot read ${path}: it is not UTF-8 text`, { cause: error });
+  }
+}
+
+/**
+ * Reads a file as bytes.
+ *
+ * @throws {Problem} when it is missing (exit code 2) or cannot be read (74).
+ */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    const exitCode = error instanceof Deno.errors.NotFound ? 2 : 74;
+    throw new Problem(`Cannot read ${path}: ${reason(error)}`, { cause: error, exitCode });
+  }
+}
+
+/** Whether something is at `path`, whatever it is. */
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true });
+  // A nearly full disk takes fewer bytes than offered and reports no error.
+  for (let written = 0; written < bytes.length;) {
+    written += await file.write(bytes.subarray(written));
+  }
+  await file.sync();
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  if (Deno.build.os === "windows") return; // folders cannot be opened there
+  using handle = await Deno.open(folder, { read: true });
+  await handle.sync();
+}
+
+function reason(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "it does not exist";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotCapable) return "this task was not given the permission";
+  if (error instanceof Error) {
+    if (/ENOSPC|os error 28|No space left/.test(error.message)) {
+      return "the disk is full; free some space and run again";
+    }
+    if (/EROFS|os error 30|Read-only/.test(error.message)) return "the disk is read-only";
+    return error.message.split("\n")[0]!.replace(/: (open|rename|mkdir|writefile|readfile) .*$/i, "");
+  }
+  return String(error);
+}

@@ -1,0 +1,60 @@
+import type { Rng } from "../core/rng.ts";
+import { type Tensor, tf } from "../engine/mod.ts";
+import { assign } from "./assignment.ts";
+import { chiSquared } from "./chi_squared.ts";
+import { viewsOf } from "./features.ts";
+import { placePotential, type PointSet } from "./point_set.ts";
+
+/** Fresh noise, as `noiseRows` `[views · count, width]`. */
+export type NoiseSource = (count: number, rng: Rng) => Tensor;
+
+/** A set of points with a dual potential `[size]`. */
+export interface Transport {
+  readonly points: PointSet;
+  readonly potential: ArrayLike<number>;
+}
+
+/** What an assignment does to fresh noise. */
+export interface Masses {
+  readonly draws: number;
+  /** `[size]`: how often each point (or its mirror image) was hit. */
+  readonly hits: Float64Array;
+  readonly chiSquared: number;
+  /** Points that were not hit, of those with a weight. */
+  readonly neverHit: number;
+  /** Mean of −⟨x, y − centre⟩ − β·1[same label] over the draws: the transport cost, up to a constant. */
+  readonly cost: number;
+}
+
+/** Assigns at least `draws` fresh noise samples, the same ones under each potential, `batchSize` at a time. */
+export async function measureMasses(
+  transports: readonly Transport[],
+  source: NoiseSource,
+  draws: number,
+  batchSize: number,
+  rng: Rng,
+): Promise<Masses[]> {
+  const placed = transports.map(({ points, potential }) => placePotential(points, potential));
+  const hits = transports.map(({ points }) => new Float64Array(points.size));
+  const costs = transports.map(() => 0);
+  const batches = Math.ceil(draws / batchSize);
+  for (let batch = 0; batch < batches; batch++) {
+    const rows = source(batchSize, rng.at(batch));
+    for (const [i, { points, potential }] of transports.entries()) {
+      const { index, score } = await assign(points, placed[i]!, rows, rows.shape[0]! / viewsOf(points.features));
+      for (let row = 0; row < batchSize; row++) {
+        hits[i]![index[row]!]!++;
+        costs[i]! += potential[index[row]!]! - score[row]!;
+      }
+    }
+    rows.dispose();
+  }
+  tf.dispose(placed);
+  return transports.map(({ points: { weights } }, i) => ({
+    draws: batches * batchSize,
+    hits: hits[i]!,
+    chiSquared: chiSquared(hits[i]!, weights),
+    neverHit: hits[i]!.reduce((count, hit, j) => count + (hit === 0 && weights[j]! > 0 ? 1 : 0), 0),
+    cost: costs[i]! / (batches * batchSize),
+  }));
+}

@@ -1,0 +1,128 @@
+import { Problem } from "../core/problem.ts";
+
+/** First two moments of a sample, in float64. */
+export interface Statistics {
+  readonly count: number;
+  readonly dims: number;
+  /** `[dims]`. */
+  readonly mean: Float64Array;
+  /** `[dims, dims]` row-major, unbiased (divided by count − 1); zeros below two rows. */
+  readonly covariance: Float64Array;
+}
+
+/** Takes rows piece by piece. */
+export interface StatisticsAccumulator {
+  /** Adds `[rows, dims]`, row-major. Throws a Problem on a value that is not finite. */
+  add(rows: Float32Array | Float64Array): void;
+  /** The statistics of all rows so far. */
+  finish(): Statistics;
+}
+
+/** Mean and covariance in one pass over pieces: each piece is centred on itself, then merged (Chan et al. 1983). */
+export function accumulateStatistics(dims: number): StatisticsAccumulator {
+  let total = emptyStatistics(dims);
+  return {
+    add(rows) {
+      for (let start = 0; start < rows.length; start += blockRows * dims) {
+        total = mergeStatistics(total, statisticsOfBlock(rows.subarray(start, start + blockRows * dims), dims));
+      }
+    },
+    finish: () => total,
+  };
+}
+
+/** Statistics of `[rows, dims]`, row-major. */
+export function statisticsOf(rows: Float32Array | Float64Array, dims: number): Statistics {
+  const accumulator = accumulateStatistics(dims);
+  accumulator.add(rows);
+  return accumulator.finish();
+}
+
+/** Statistics of the union of two disjoint samples. */
+export function mergeStatistics(a: Statistics, b: Statistics): Statistics {
+  if (a.count === 0) return b;
+  if (b.count === 0) return a;
+  return combine(a, b, 1);
+}
+
+/** Statistics of a sample without one of its parts: the inverse of `mergeStatistics`. */
+export function withoutPart(total: Statistics, part: Statistics): Statistics {
+  return combine(total, part, -1);
+}
+
+// A block of rows stays in cache while its products are summed.
+const blockRows = 512;
+
+function emptyStatistics(dims: number): Statistics {
+  return { count: 0, dims, mean: new Float64Array(dims), covariance: new Float64Array(dims * dims) };
+}
+
+/** Adds (`sign` 1) or takes away (−1) the part `b`. */
+function combine(a: Statistics, b: Statistics, sign: 1 | -1): Statistics {
+  const { dims } = a;
+  const count = a.count + sign * b.count;
+  const delta = b.mean.map((value, i) => value - a.mean[i]!);
+  const mean = a.mean.map((value, i) => value + sign * delta[i]! * (b.count / count));
+  const [weightA, weightB] = [Math.max(a.count - 1, 0), sign * Math.max(b.count - 1, 0)];
+  const between = sign * a.count * b.count / count, divisor = Math.max(count - 1, 1);
+  const covariance = new Float64Array(dims * dims);
+  for (let i = 0, at = 0; i < dims; i++) {
+    const scaled = between * delta[i]!;
+    for (let j = 0; j < dims; j++, at++) {
+      covariance[at] = (weightA * a.covariance[at]! + weightB * b.covariance[at]! + scaled * delta[j]!) / divisor;
+    }
+  }
+  return { count, dims, mean, covariance };
+}
+
+function statisticsOfBlock(rows: Float32Array | Float64Array, dims: number): Statistics {
+  const count = rows.length / dims;
+  if (!Number.isInteger(count)) {
+    throw new RangeError(`Cannot read ${rows.length} values as rows of ${dims}`);
+  }
+  const mean = new Float64Array(dims);
+  for (let at = 0; at < rows.length; at++) {
+    const value = rows[at]!;
+    if (!Number.isFinite(value)) {
+      throw new Problem(
+        `Row ${Math.floor(at / dims)} of a block holds ${value}: a mean and covariance need finite values, ` +
+          `look for a model that diverged`,
+        { exitCode: 70 },
+      );
+    }
+    mean[at % dims]! += value / count;
+  }
+  const covariance = scatter(centred(rows, mean), dims);
+  const divisor = Math.max(count - 1, 1);
+  for (let i = 0; i < dims; i++) {
+    for (let j = i; j < dims; j++) covariance[j * dims + i] = covariance[i * dims + j]! /= divisor;
+  }
+  return { count, dims, mean, covariance };
+}
+
+/** Rows less their mean, padded with zero rows to a multiple of four. */
+function centred(rows: Float32Array | Float64Array, mean: Float64Array): Float64Array {
+  const dims = mean.length;
+  const out = new Float64Array(Math.ceil(rows.length / dims / 4) * 4 * dims);
+  for (let at = 0; at < rows.length; at++) out[at] = rows[at]! - mean[at % dims]!;
+  return out;
+}
+
+/** The upper triangle of XᵀX, `[dims, dims]`, four rows of X at a time. */
+function scatter(x: Float64Array, dims: number): Float64Array {
+  const out = new Float64Array(dims * dims);
+  for (let start = 0; start < x.length; start += 4 * dims) {
+    const [r0, r1, r2, r3] = [0, 1, 2, 3].map((k) => x.subarray(start + k * dims, start + (k + 1) * dims)) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+    ];
+    for (let i = 0; i < dims; i++) {
+      const a0 = r0[i]!, a1 = r1[i]!, a2 = r2[i]!, a3 = r3[i]!;
+      const target = out.subarray(i * dims, (i + 1) * dims);
+      for (let j = i; j < dims; j++) target[j]! += a0 * r0[j]! + a1 * r1[j]! + a2 * r2[j]! + a3 * r3[j]!;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,62 @@
+import { type Tensor, tf, trace, type Traced } from "../engine/mod.ts";
+import { unpack } from "../nn/parameters.ts";
+import type { FlowDefinition, NormalizingFlow, VelocityDefinition, VelocityModel } from "./types.ts";
+
+interface TracedFlow {
+  readonly encode: Traced<{ flat: Tensor; data: Tensor; labels: Tensor }, { noise: Tensor; logDeterminant: Tensor }>;
+  readonly denoise: Traced<
+    { flat: Tensor; noisy: Tensor; labels: Tensor; noiseStd: Tensor },
+    { data: Tensor }
+  >;
+}
+type TracedVelocity = Traced<{ flat: Tensor; x: Tensor; t: Tensor; labels: Tensor }, { velocity: Tensor }>;
+
+// One recording per definition, however many parameter vectors are bound to it.
+const tracedFlows = new WeakMap<FlowDefinition, TracedFlow>();
+const tracedVelocities = new WeakMap<VelocityDefinition, TracedVelocity>();
+
+/**
+ * A flow with its parameters: the vector `flat` `[parameterCount]`, which the
+ * caller owns and keeps alive for as long as it uses the flow.
+ */
+export function bindFlow(definition: FlowDefinition, flat: Tensor): NormalizingFlow {
+  let traced = tracedFlows.get(definition);
+  if (!traced) tracedFlows.set(definition, traced = traceFlow(definition));
+  const { encode, denoise } = traced;
+  return {
+    encode: (data, labels) => encode({ flat, data, labels }),
+    decode: (noise, labels, guidance) => {
+      const params = tf.tidy(() => ({ ...unpack(flat, definition.specs) }));
+      const data = definition.decode(params, noise, labels, guidance);
+      tf.dispose(params);
+      return data;
+    },
+    denoise: (noisy, labels, noiseStd) => {
+      const std = tf.scalar(noiseStd);
+      const { data } = denoise({ flat, noisy, labels, noiseStd: std });
+      std.dispose();
+      return data;
+    },
+  };
+}
+
+function traceFlow({ specs, encode, denoise }: FlowDefinition): TracedFlow {
+  return {
+    encode: trace("flow_encode", ({ flat, data, labels }) => encode(unpack(flat, specs), data, labels)),
+    denoise: trace("flow_denoise", ({ flat, noisy, labels, noiseStd }) => ({
+      data: denoise(unpack(flat, specs), noisy, labels, noiseStd),
+    })),
+  };
+}
+
+/** A velocity model with its parameters, on the terms of `bindFlow`. */
+export function bindVelocity(definition: VelocityDefinition, flat: Tensor): VelocityModel {
+  let traced = tracedVelocities.get(definition);
+  if (!traced) {
+    const { specs, velocity } = definition;
+    traced = trace("velocity", ({ flat, x, t, labels }) => ({ velocity: velocity(unpack(flat, specs), x, t, labels) }));
+    tracedVelocities.set(definition, traced);
+  }
+  const run = traced;
+  return { velocity: (x, t, labels) => run({ flat, x, t, labels }).velocity };
+}

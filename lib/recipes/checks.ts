@@ -1,0 +1,137 @@
+import type { Fault } from "./explain.ts";
+import { rowFaults, rowRecipe } from "./rows.ts";
+import type { ResolvedRecipe, RowRecipe, TrainingRecipe } from "./types.ts";
+
+/** What no single key can tell: how the values of a recipe that has the right form fit together. */
+export function crossFaults(recipe: ResolvedRecipe): readonly Fault[] {
+  const names = Object.keys(recipe.rows);
+  if (names.length === 0) return [fault(["rows"], "expected at least one row")];
+  const broken = names.flatMap((name) => rowFaults(recipe, name));
+  if (broken.length > 0) return broken;
+  return [
+    ...(new Set(recipe.seeds).size < recipe.seeds.length ? [fault(["seeds"], "expected distinct seeds")] : []),
+    ...evaluationFaults(recipe),
+    ...names.flatMap((name) => fitFaults(recipe, rowRecipe(recipe, name))),
+  ];
+}
+
+/** Optimizer steps that show a model `samples` samples: a last, partial batch is a whole step. */
+function stepsFor(samples: number, batch: number): number {
+  return Math.ceil(samples / batch);
+}
+
+function evaluationFaults({ evaluation }: ResolvedRecipe): readonly Fault[] {
+  const { checkpoints, samplers, guidanceSearch: search, guidance, metrics } = evaluation;
+  const faults: Fault[] = [];
+  checkpoints.forEach((checkpoint, i) => {
+    if (i > 0 && checkpoint <= checkpoints[i - 1]!) {
+      faults.push(
+        fault(
+          ["evaluation", "checkpoints", i],
+          `expected more than ${checkpoints[i - 1]}, the one before, got ${checkpoint}`,
+        ),
+      );
+    }
+  });
+  samplers.forEach(({ method, nfe }, i) => {
+    if (method === "heun" && nfe % 2 === 0) {
+      faults.push(
+        fault(["evaluation", "samplers", i, "nfe"], `Heun's nfe is 2 · steps - 1: expected an odd number, got ${nfe}`),
+      );
+    }
+  });
+  if (!(search.low < search.high)) {
+    faults.push(
+      fault(["evaluation", "guidanceSearch", "high"], `expected more than low (${search.low}), got ${search.high}`),
+    );
+  }
+  const lists: Record<string, readonly unknown[]> = {
+    guidance,
+    metrics,
+    samplers: samplers.map((one) => Object.values(one).join()),
+  };
+  for (const [key, list] of Object.entries(lists)) {
+    if (new Set(list).size < list.length) faults.push(fault(["evaluation", key], "expected each entry once"));
+  }
+  return faults;
+}
+
+function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
+  const size = recipe.data.size;
+  const faults: Fault[] = [];
+  const check = (holds: boolean, path: readonly string[], sentence: string) => {
+    if (!holds) faults.push(fault(whereInRow(recipe, row.name, path), sentence));
+  };
+  const { model: flow, noiseStd } = row.teacher;
+  const { model } = row.student;
+  check(size % flow.patch === 0, ["teacher", "model", "patch"], divides("data.size", size, flow.patch));
+  check(
+    flow.width % flow.headWidth === 0,
+    ["teacher", "model", "headWidth"],
+    divides("width", flow.width, flow.headWidth),
+  );
+  check(size % model.patch === 0, ["student", "model", "patch"], divides("data.size", size, model.patch));
+  check(model.width % model.heads === 0, ["student", "model", "heads"], divides("width", model.width, model.heads));
+  check(
+    noiseStd > 0,
+    ["teacher", "noiseStd"],
+    "expected more than 0: without noise the likelihood of pixels has no bound",
+  );
+  for (const part of ["teacher", "student"] as const) {
+    const { samples, batch, microBatches, learningRate, finalRate, warmupSteps } = row[part].training;
+    const steps = stepsFor(samples, batch);
+    check(
+      finalRate <= learningRate,
+      [part, "training", "finalRate"],
+      `expected at most learningRate (${learningRate}), got ${finalRate}`,
+    );
+    check(
+      warmupSteps <= steps,
+      [part, "training", "warmupSteps"],
+      `expected at most the ${steps} steps of the training, got ${warmupSteps}`,
+    );
+    check(batch % microBatches === 0, [part, "training", "microBatches"], divides("batch", batch, microBatches));
+  }
+  checkpointChecks(recipe, row.student.training, check);
+  const guided = recipe.evaluation.guidance.includes("search");
+  check(
+    !guided || row.student.training.labelDropout > 0,
+    ["student", "training", "labelDropout"],
+    "expected more than 0: guidance needs a student that has seen dropped labels",
+  );
+  return faults;
+}
+
+function checkpointChecks(
+  { evaluation: { checkpoints } }: ResolvedRecipe,
+  { samples, batch }: TrainingRecipe,
+  check: (holds: boolean, path: readonly string[], sentence: string) => void,
+): void {
+  const last = checkpoints.at(-1)!;
+  check(
+    last <= samples,
+    ["evaluation", "checkpoints"],
+    `expected at most student.training.samples (${samples}), got ${last}`,
+  );
+  const steps = checkpoints.map((checkpoint) => stepsFor(checkpoint, batch));
+  const same = steps.findIndex((step, i) => i > 0 && step === steps[i - 1]);
+  check(
+    same < 0,
+    ["evaluation", "checkpoints"],
+    `expected checkpoints at least a batch (${batch}) apart, got ${checkpoints[same - 1]} and ${checkpoints[same]}`,
+  );
+}
+
+/** A row's own difference when it states one there, else the shared part. */
+function whereInRow(recipe: ResolvedRecipe, name: string, path: readonly string[]): readonly string[] {
+  const own = (recipe.rows[name] as Record<string, unknown>)[path[0]!];
+  return own === undefined || own === recipe.flips ? path : ["rows", name, ...path];
+}
+
+function fault(path: readonly PropertyKey[], sentence: string): Fault {
+  return { path, sentence, at: "value" };
+}
+
+function divides(name: string, whole: number, part: number): string {
+  return `expected a divisor of ${name} (${whole}), got ${part}`;
+}

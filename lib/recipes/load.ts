@@ -1,0 +1,110 @@
+import * as z from "zod";
+import { exists } from "../core/files.ts";
+import { nearest, Problem } from "../core/problem.ts";
+import { readDocument, type RecipeDocument } from "./document.ts";
+import { explainIssues } from "./explain.ts";
+import { applyOverrides } from "./overrides.ts";
+import { projectPath } from "./paths.ts";
+import { checkRecipe, type Layer, mergeLayers, problemOf } from "./resolve.ts";
+import { type ResolvedRecipe, type Scale } from "./types.ts";
+
+/** A recipe file: what all scales share, and each scale's difference from it. */
+const difference = z.record(z.string(), z.unknown());
+const fileSchema = z.strictObject({
+  title: z.string().min(1).describe("What the table shows"),
+  version: z.int().min(1).optional().describe("Raised when the meaning of a figure changes"),
+  extends: projectPath.optional().describe("Another recipe, from the project's root; this one is a difference from it"),
+  base: difference.optional().describe("What every scale shares"),
+  scales: z.strictObject({ quick: difference.optional(), desk: difference.optional(), paper: difference.optional() })
+    .optional().describe("Each scale's difference from base"),
+});
+
+/** A recipe at one scale, and what it was before the command line changed it. */
+export interface LoadedRecipe {
+  readonly recipe: ResolvedRecipe;
+  readonly asWritten: ResolvedRecipe;
+}
+
+/**
+ * Reads `experiments/<experiment>/recipe.yaml` at a scale, with the command line's overrides.
+ *
+ * @throws {Problem} one line, with file, line and column, or the override that is at fault.
+ */
+export async function loadRecipe(
+  experiment: string,
+  scale: Scale,
+  overrides: readonly string[] = [],
+): Promise<LoadedRecipe> {
+  const file = await recipeFile(experiment);
+  return await resolveDocument(await readDocument(file), experiment, scale, overrides);
+}
+
+/** The same for a document that is already read. */
+export async function resolveDocument(
+  document: RecipeDocument,
+  experiment: string,
+  scale: Scale,
+  overrides: readonly string[] = [],
+): Promise<LoadedRecipe> {
+  const layers = await layersOf(document, scale);
+  const merged = mergeLayers({ experiment, scale }, layers);
+  const asWritten = await checkRecipe(merged, layers);
+  if (overrides.length === 0) return { recipe: asWritten, asWritten };
+  const { value, origins } = applyOverrides(asWritten, overrides);
+  return { recipe: await checkRecipe(value, layers, origins), asWritten };
+}
+
+/** The names of the experiments, sorted as a reader would: table2 before table10. */
+export async function listExperiments(): Promise<readonly string[]> {
+  const names: string[] = [];
+  try {
+    for await (const entry of Deno.readDir("experiments")) {
+      if (entry.isDirectory && await exists(`experiments/${entry.name}/recipe.yaml`)) names.push(entry.name);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Problem("There is no folder experiments/ here; run from the project's root, where deno.json is");
+  }
+  return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+}
+
+async function recipeFile(experiment: string): Promise<string> {
+  const known = await listExperiments();
+  if (known.includes(experiment)) return `experiments/${experiment}/recipe.yaml`;
+  const meant = nearest(experiment, known);
+  const instead = meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean "${meant}"?`;
+  throw new Problem(`There is no experiment "${experiment}"; ${instead}`);
+}
+
+/** The layers of a recipe at a scale: those of the recipe it extends first. */
+async function layersOf(document: RecipeDocument, scale: Scale): Promise<readonly Layer[]> {
+  const own = await layersOfFile(document, scale);
+  const parent = document.value["extends"];
+  if (typeof parent !== "string") return own;
+  const refuse = (sentence: string) =>
+    problemOf([{ path: ["extends"], sentence, at: "value" }], [{ document, at: [] }]);
+  if (!await exists(parent)) {
+    throw await refuse(`expected a recipe file from the project's root, but ${parent} does not exist`);
+  }
+  const extended = await readDocument(parent);
+  if (extended.value["extends"] !== undefined) {
+    throw await refuse(`${parent} itself extends a recipe; only one level is allowed`);
+  }
+  return [...await layersOfFile(extended, scale), ...own];
+}
+
+async function layersOfFile(document: RecipeDocument, scale: Scale): Promise<readonly Layer[]> {
+  const whole: Layer = { document, at: [] };
+  const parsed = fileSchema.safeParse(document.value);
+  if (!parsed.success) throw await problemOf(explainIssues(fileSchema, document.value, parsed.error.issues), [whole]);
+  const { base, scales: differences, extends: parent } = parsed.data;
+  if (differences?.[scale] === undefined && parent === undefined) {
+    const written = Object.keys(differences ?? {}).join(", ") || "none";
+    throw new Problem(`${document.file} has no scale "${scale}"; it has ${written}`);
+  }
+  return [
+    { document, at: [], keys: ["title", "version"] },
+    ...(base ? [{ document, at: ["base"] }] : []),
+    ...(differences?.[scale] ? [{ document, at: ["scales", scale] }] : []),
+  ];
+}

@@ -1,0 +1,48 @@
+import { cpus, totalmem } from "node:os";
+import { exists, writeFileAtomic } from "../core/files.ts";
+import { hashFile, hashOf } from "../core/hash.ts";
+import type { Engine } from "../engine/types.ts";
+
+/** What computed: everything that can change the last digits of a figure besides recipe and code. */
+export interface Environment {
+  readonly deno: string;
+  readonly typescript: string;
+  readonly v8: string;
+  readonly system: string;
+  readonly cpu: string;
+  readonly cores: number;
+  /** GiB, rounded. */
+  readonly memory: number;
+  readonly engine: {
+    readonly kind: string;
+    readonly version: string;
+    readonly device: string;
+    readonly threads: number;
+  };
+  /** SHA-256 of deno.lock: the version of every dependency. */
+  readonly lock: string;
+}
+
+/** This machine with the engine that is open. */
+export async function describeEnvironment(engine: Engine): Promise<Environment> {
+  const { kind, version, device, threads } = engine;
+  return {
+    deno: Deno.version.deno,
+    typescript: Deno.version.typescript,
+    v8: Deno.version.v8,
+    system: `${Deno.build.os} ${Deno.build.arch}`,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: cpus().length,
+    memory: Math.round(totalmem() / 2 ** 30),
+    engine: { kind, version, device, threads },
+    lock: await hashFile("deno.lock"),
+  };
+}
+
+/** Writes the environment once, under its hash, and returns the hash that provenance names. */
+export async function recordEnvironment(environment: Environment, folder = "results/environments"): Promise<string> {
+  const hash = hashOf(environment).slice(0, 8);
+  const path = `${folder}/${hash}.json`;
+  if (!await exists(path)) await writeFileAtomic(path, `${JSON.stringify(environment, null, 2)}\n`);
+  return hash;
+}

@@ -1,0 +1,73 @@
+import { readText, writeFileAtomic } from "../core/files.ts";
+import { hashOf } from "../core/hash.ts";
+import type { Engine } from "../engine/types.ts";
+import { describeEnvironment, recordEnvironment } from "./environment.ts";
+
+/** When, where and from what a result came: the part that changes with every run. */
+export interface Provenance {
+  /** ISO 8601, UTC, whole seconds. */
+  readonly date: string;
+  /** The commit of the code; `+dirty` when files differed from it; `unknown` outside a repository. */
+  readonly commit: string;
+  /** SHA-256 of the resolved recipe, so that a changed recipe shows its result as stale. */
+  readonly recipe: string;
+  readonly overrides: readonly string[];
+  readonly engine: string;
+  readonly threads: number;
+  /** Seconds per stage; a stage that was kept from an earlier run counts what it cost then. */
+  readonly seconds: Readonly<Record<string, number>>;
+  /** File name in `results/environments/`, without `.json`. */
+  readonly environment: string;
+}
+
+/** What a run knows that this module cannot find out. */
+export interface ProvenanceInputs {
+  readonly recipe: unknown;
+  readonly overrides: readonly string[];
+  readonly engine: Engine;
+  readonly seconds: Readonly<Record<string, number>>;
+  /** Folder of the environments; `results/environments` when not said. */
+  readonly environments?: string;
+}
+
+/** Collects the provenance of a run that has just ended, and records the environment. */
+export async function collectProvenance(inputs: ProvenanceInputs): Promise<Provenance> {
+  const { recipe, overrides, engine, seconds, environments } = inputs;
+  return {
+    date: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+    commit: await commitHere(),
+    recipe: hashOf(recipe),
+    overrides,
+    engine: `${engine.version} (${engine.kind}) on ${engine.device}`,
+    threads: engine.threads,
+    seconds: Object.fromEntries(Object.entries(seconds).map(([stage, value]) => [stage, Math.round(value * 10) / 10])),
+    environment: await recordEnvironment(await describeEnvironment(engine), environments),
+  };
+}
+
+/** Writes `provenance.json`, whole or not at all. */
+export async function writeProvenance(path: string, provenance: Provenance): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(provenance, null, 2)}\n`);
+}
+
+/** @throws {Problem} when the file is missing. */
+export async function readProvenance(path: string): Promise<Provenance> {
+  return JSON.parse(await readText(path));
+}
+
+/** The commit of the working folder, `+dirty` when tracked files differ from it. */
+export async function commitHere(): Promise<string> {
+  const head = await git("rev-parse", "HEAD");
+  if (head === undefined) return "unknown";
+  const changes = await git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results");
+  return changes === "" ? head : `${head}+dirty`;
+}
+
+async function git(...args: string[]): Promise<string | undefined> {
+  try {
+    const { success, stdout } = await new Deno.Command("git", { args, stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  } catch {
+    return undefined; // no git here: provenance says so
+  }
+}

@@ -1,0 +1,33 @@
+import type { ResolvedRecipe, TrainingRecipe } from "../recipes/types.ts";
+
+/** A recipe cut down for a fast look (`--limit`): the same stages on at most `limit` samples each. */
+export function limitRecipe(recipe: ResolvedRecipe, limit: number | undefined): ResolvedRecipe {
+  if (limit === undefined) return recipe;
+  const { teacher, student, evaluation } = recipe;
+  const shorter = (training: TrainingRecipe): TrainingRecipe => {
+    const samples = Math.min(training.samples, limit);
+    return { ...training, samples, batch: Math.min(training.batch, samples), microBatches: 1 };
+  };
+  const training = shorter(student.training);
+  return {
+    ...recipe,
+    teacher: { ...teacher, training: shorter(teacher.training) },
+    student: { ...student, training },
+    rows: Object.fromEntries(
+      Object.entries(recipe.rows).map(([name, row]) => [name, {
+        ...row,
+        coupling: "maxDrawsPerPoint" in row.coupling ? { ...row.coupling, maxDrawsPerPoint: 4 } : row.coupling,
+      }]),
+    ) as ResolvedRecipe["rows"],
+    evaluation: {
+      ...evaluation,
+      checkpoints: [training.samples],
+      samples: Math.min(evaluation.samples, limit),
+      guidanceSearch: {
+        ...evaluation.guidanceSearch,
+        samples: Math.min(evaluation.guidanceSearch.samples, limit),
+        iterations: Math.min(evaluation.guidanceSearch.iterations, 2),
+      },
+    },
+  };
+}

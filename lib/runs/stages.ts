@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import { exists, readText, writeFileAtomic } from "../core/files.ts";
+import { hashOf } from "../core/hash.ts";
+
+/** One step of a run whose result is kept under the hash of everything that made it. */
+export interface Stage {
+  /** Readable and unique within a run, for example `student NFM seed 0`. */
+  readonly name: string;
+  /** Everything that the result depends on: recipe parts, data digests, code version, keys of earlier stages. */
+  readonly key: Readonly<Record<string, unknown>>;
+}
+
+/** A stage's place on disk, and whether its result is there. */
+export interface StagePlan {
+  readonly stage: Stage;
+  readonly folder: string;
+  readonly done: boolean;
+  /** Why it must run, or why it is skipped: one clause. */
+  readonly reason: string;
+}
+
+/** Where stages are kept; not under version control. */
+export const stagesFolder = ".nfm/stages";
+const doneFile = "done.json";
+const lastFile = "last.json";
+
+/** Looks up a stage. `forced` asks for it to be made again. */
+export async function planStage(stage: Stage, forced: boolean, root = stagesFolder): Promise<StagePlan> {
+  const home = join(root, stage.name.replace(/[^\w.+-]+/g, "-"));
+  const folder = join(home, hashOf(stage.key).slice(0, 16));
+  const made = await exists(join(folder, doneFile));
+  if (made && !forced) return { stage, folder, done: true, reason: "unchanged" };
+  if (made) return { stage, folder, done: false, reason: "forced" };
+  const last = await exists(join(home, lastFile)) ? JSON.parse(await readText(join(home, lastFile))) : undefined;
+  if (await exists(folder)) return { stage, folder, done: false, reason: "begun before, goes on from there" };
+  return { stage, folder, done: false, reason: last ? firstDifference(last, stage.key) : "not made yet" };
+}
+
+/**
+ * Runs `make` in the stage's folder unless its result is there, and marks it
+ * done afterwards. A forced stage starts from an empty folder; an interrupted
+ * one keeps what it had (checkpoints), so that `make` can go on.
+ */
+export async function runStage(
+  plan: StagePlan,
+  make: (folder: string) => Promise<void>,
+): Promise<{ readonly seconds: number; readonly skipped: boolean }> {
+  if (plan.done) {
+    const { seconds } = JSON.parse(await readText(join(plan.folder, doneFile)));
+    return { seconds, skipped: true };
+  }
+  if (plan.reason === "forced") await Deno.remove(plan.folder, { recursive: true });
+  await Deno.mkdir(plan.folder, { recursive: true });
+  // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
+  const spentFile = join(plan.folder, "seconds.json");
+  const before = await exists(spentFile) ? Number(await readText(spentFile)) : 0;
+  const started = performance.now();
+  const seconds = () => before + (performance.now() - started) / 1000;
+  try {
+    await make(plan.folder);
+  } catch (error) {
+    await writeFileAtomic(spentFile, String(seconds()));
+    throw error;
+  }
+  await writeFileAtomic(join(plan.folder, doneFile), JSON.stringify({ ...plan.stage, seconds: seconds() }, null, 1));
+  await writeFileAtomic(join(plan.folder, "..", lastFile), JSON.stringify(plan.stage.key));
+  return { seconds: seconds(), skipped: false };
+}
+
+/** The first value in which two keys differ, as a clause: `student.width was 64, is 128`. */
+export function firstDifference(before: unknown, now: unknown, path = ""): string {
+  const isMap = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
+  if (isMap(before) && isMap(now)) {
+    for (const name of new Set([...Object.keys(before), ...Object.keys(now)])) {
+      if (hashOf([before[name] ?? null]) === hashOf([now[name] ?? null])) continue;
+      return firstDifference(before[name], now[name], path ? `${path}.${name}` : name);
+    }
+  }
+  const short = (x: unknown) => {
+    const text = JSON.stringify(x) ?? "absent";
+    return text.length > 24 ? `${text.slice(0, 20)}…` : text;
+  };
+  return path === "code" ? "the code changed" : `${path} was ${short(before)}, is ${short(now)}`;
+}
+
+/** What a stage left in a JSON file. */
+export async function readStage<Value>(plan: StagePlan, file: string): Promise<Value> {
+  return JSON.parse(await readText(join(plan.folder, file)));
+}

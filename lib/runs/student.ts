@@ -1,0 +1,82 @@
+import { createRng } from "../core/rng.ts";
+import { tf } from "../engine/mod.ts";
+import type { Coupling } from "../couplings/types.ts";
+import type { Dataset } from "../data/types.ts";
+import { bindVelocity } from "../models/bind.ts";
+import type { VelocityDefinition, VelocityModel } from "../models/types.ts";
+import * as velocities from "../models/velocities.ts";
+import type { StudentRecipe } from "../recipes/types.ts";
+import { flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
+import { meanLoss, readLossLog } from "../training/loss_log.ts";
+import { readWeights } from "../training/weights.ts";
+import { keptAverage, lossLog, stepsFor, train } from "./train.ts";
+
+// One definition a recipe, so that what the engine recorded for it serves every seed and checkpoint.
+const definitions = new Map<string, VelocityDefinition>();
+
+/** The velocity model that a recipe names, over a dataset's images and classes. */
+export function velocityOf({ model }: StudentRecipe, { shape, classes }: Dataset): VelocityDefinition {
+  const key = JSON.stringify([model, shape, classes]);
+  let definition = definitions.get(key);
+  if (!definition) {
+    const { kind, ...options } = model;
+    definitions.set(key, definition = velocities[kind](options, shape, classes));
+  }
+  return definition;
+}
+
+/**
+ * Trains a student under a coupling (paper §3.2). Rows of one seed share their
+ * starting values, times and dropped labels: what differs is the coupling.
+ */
+export async function trainStudent(
+  recipe: StudentRecipe,
+  coupling: Coupling,
+  dataset: Dataset,
+  options: {
+    label: string;
+    seed: number;
+    checkpoints: readonly number[];
+    folder: string;
+    identity: Record<string, string>;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const definition = velocityOf(recipe, dataset);
+  const { training, time } = recipe;
+  const rng = createRng(options.seed).fork("student");
+  await train({
+    label: options.label,
+    specs: definition.specs,
+    loss: flowMatchingLoss(definition),
+    batch: async (step) => {
+      const pairs = await coupling.sample(training.batch, rng.fork("pairs").at(step));
+      return await flowMatchingBatch(pairs, rng.fork("batch").at(step), { labelDropout: training.labelDropout, time });
+    },
+    training,
+    rng,
+    folder: options.folder,
+    identity: options.identity,
+    keepAt: options.checkpoints,
+    signal: options.signal,
+  });
+}
+
+/** A trained student at a checkpoint: the moving average, frozen. The caller disposes it. */
+export async function loadStudent(
+  recipe: StudentRecipe,
+  dataset: Dataset,
+  folder: string,
+  checkpoint: number,
+): Promise<{ readonly model: VelocityModel; dispose(): void }> {
+  const definition = velocityOf(recipe, dataset);
+  const { flat } = await readWeights(keptAverage(folder, checkpoint, recipe.training.batch), definition.specs);
+  const vector = tf.tensor1d(flat);
+  return { model: bindVelocity(definition, vector), dispose: () => vector.dispose() };
+}
+
+/** The mean training loss over the last tenth of the steps up to a checkpoint. */
+export async function trainingLoss(recipe: StudentRecipe, folder: string, checkpoint: number): Promise<number> {
+  const records = await readLossLog(lossLog(folder));
+  return meanLoss(records.slice(0, stepsFor(checkpoint, recipe.training.batch)));
+}

@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import { writeFileAtomic } from "../core/files.ts";
+import { createRng } from "../core/rng.ts";
+import { progress } from "../core/terminal.ts";
+import { quantise } from "../data/quantise.ts";
+import type { Dataset } from "../data/types.ts";
+import { encodeSplit } from "../metrics/encode.ts";
+import { extractFeatures } from "../metrics/features.ts";
+import { frechetMeasurement } from "../metrics/frechet.ts";
+import { likelihood } from "../metrics/likelihood.ts";
+import { priorMismatch } from "../metrics/prior_mismatch.ts";
+import type { Measurement } from "../metrics/types.ts";
+import type { NormalizingFlow } from "../models/types.ts";
+import type { EvaluationRecipe, TeacherRecipe } from "../recipes/types.ts";
+import { figureKey } from "../results/figures.ts";
+import { drawSamples } from "../sampling/draw.ts";
+import { teacherSource } from "../sampling/teacher.ts";
+import type { HeldOut } from "./evaluate.ts";
+import type { Workbench } from "./workbench.ts";
+
+/** What is known of a teacher apart from its students, as `evaluation.json` of its stage. */
+export async function reportTeacher(
+  bench: Workbench,
+  flow: NormalizingFlow,
+  recipe: TeacherRecipe,
+  evaluation: EvaluationRecipe,
+  options: { sigma: Float32Array; folder: string; row: string; signal: AbortSignal },
+): Promise<void> {
+  const figures: Record<string, Measurement> = {};
+  const put = (metric: string, figure: Measurement) => figures[figureKey({ row: options.row, metric })] = figure;
+  const { noiseStd } = recipe;
+  const rng = createRng(0).fork("teacherReport");
+  for (const [name, dataset] of [["nll", bench.train], ["nllTest", bench.test]] as const) {
+    const bar = progress(`teacher, ${name}`, dataset.size, "images");
+    const { nll, bitsPerDim } = await likelihood({
+      flow, dataset, noiseStd, batchSize: 250, rng: rng.fork(name),
+      onProgress: (done) => (options.signal.throwIfAborted(), bar.update(done)),
+    });
+    bar.stop();
+    put(name, nll);
+    if (name === "nllTest") put("bitsPerDim", bitsPerDim);
+  }
+  const { noise, labels } = await heldOutNoise(flow, bench.test, noiseStd, options.sigma);
+  const dims = noise.length / labels.length;
+  for (const [name, figure] of Object.entries(priorMismatch({ z: noise, labels, dims }))) put(name, figure);
+  put("frechet", await teacherDistance(bench, flow, noiseStd, evaluation, options.signal));
+  await writeFileAtomic(join(options.folder, "evaluation.json"), JSON.stringify({ figures, searches: {} }, null, 1));
+}
+
+/** z = f(x + ηε′, c)/σ_f of a held-out split, `[size, …shape]`: what the student would have to be fed. */
+export async function heldOutNoise(
+  flow: NormalizingFlow, dataset: Dataset, noiseStd: number, sigma: Float32Array,
+): Promise<HeldOut> {
+  const dims = sigma.length;
+  const z = new Float32Array(dataset.size * dims);
+  let row = 0;
+  const inputs = { flow, dataset, noiseStd, batchSize: 250, rng: createRng(0).fork("heldOut") };
+  for await (const { noise } of encodeSplit(inputs)) {
+    for (let i = 0; i < noise.length; i++) z[row * dims + i] = noise[i]! / sigma[i % dims]!;
+    row += noise.length / dims;
+  }
+  return { noise: z, labels: dataset.labels };
+}
+
+/** The teacher's own samples, its training noise removed, unguided. */
+async function teacherDistance(
+  bench: Workbench, flow: NormalizingFlow, noiseStd: number, { samples, batch }: EvaluationRecipe, signal: AbortSignal,
+): Promise<Measurement> {
+  const bar = progress("teacher, decoding", samples, "samples");
+  const { data } = await drawSamples({
+    source: teacherSource(flow, { noiseStd }),
+    count: samples,
+    batchSize: batch,
+    shape: bench.train.shape,
+    classes: bench.train.classes,
+    rng: createRng(0).fork("teacherSamples"),
+    onProgress: (done) => (signal.throwIfAborted(), bar.update(done)),
+  });
+  bar.stop();
+  const { features } = await extractFeatures(bench.features, quantise(data));
+  return frechetMeasurement(features, bench.reference, { allowFewSamples: true });
+}

@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import { progress } from "../core/terminal.ts";
+import type { Rng } from "../core/rng.ts";
+import type { Tensor, Tensors } from "../engine/mod.ts";
+import { initialize, type Parameters, type ParameterSpec } from "../nn/parameters.ts";
+import type { TrainingRecipe } from "../recipes/types.ts";
+import { createTrainer, type Trainer } from "../training/trainer.ts";
+import { createSchedule } from "../training/schedule.ts";
+import { averagePath, trainLoop } from "../training/loop.ts";
+
+/** One training run: what to train, on what, and where it is kept. */
+export interface TrainingRun {
+  /** For the progress bar and errors: `teacher`, `student NFM, seed 1`. */
+  readonly label: string;
+  readonly specs: readonly ParameterSpec[];
+  readonly loss: (parameters: Parameters, batch: Tensors) => Tensor;
+  readonly batch: (step: number) => Promise<Tensors>;
+  readonly training: TrainingRecipe;
+  readonly rng: Rng;
+  /** The stage's folder: checkpoints, kept averages and the log of losses. */
+  readonly folder: string;
+  /** What a checkpoint must agree in to be resumed from. */
+  readonly identity: Readonly<Record<string, string>>;
+  /** Samples seen at which the moving average is kept for good. */
+  readonly keepAt: readonly number[];
+  readonly signal: AbortSignal;
+}
+
+/** Optimizer steps that see at least `samples` samples. */
+export function stepsFor(samples: number, batch: number): number {
+  return Math.ceil(samples / batch);
+}
+
+/** Where the average kept at `samples` lies (see `readWeights`). */
+export function keptAverage(folder: string, samples: number, batch: number): string {
+  return averagePath(join(folder, "checkpoints"), stepsFor(samples, batch));
+}
+
+/** Where the losses of a run are logged. */
+export const lossLog = (folder: string): string => join(folder, "loss.jsonl");
+
+/** Trains from the newest checkpoint, or from the start, to the end of the recipe. */
+export async function train(run: TrainingRun): Promise<void> {
+  const { training, specs, folder, signal } = run;
+  const trainer = createTrainer({
+    name: run.label,
+    specs,
+    initial: initialize(specs, run.rng.fork("initialize")),
+    loss: run.loss,
+    optimizer: optimizerOf(training),
+    schedule: scheduleOf(training),
+    microBatches: training.microBatches,
+  });
+  const bar = progress(run.label, training.samples, "samples");
+  try {
+    await trainLoop({
+      trainer,
+      batch: run.batch,
+      steps: stepsFor(training.samples, training.batch),
+      checkpointDir: join(folder, "checkpoints"),
+      identity: run.identity,
+      saveEverySeconds: 60,
+      keepAverageAt: run.keepAt.map((samples) => stepsFor(samples, training.batch)),
+      logPath: lossLog(folder),
+      signal,
+      onStep: ({ step, loss }) => bar.update(Math.min(step * training.batch, training.samples), `loss ${loss.toFixed(4)}`),
+    });
+  } finally {
+    bar.stop();
+    (trainer as Trainer).dispose();
+  }
+}
+
+function optimizerOf({ betas, weightDecay, clipNorm, emaDecay }: TrainingRecipe) {
+  const [beta1, beta2] = betas;
+  return { beta1, beta2, epsilon: 1e-8, weightDecay, emaDecay, ...(clipNorm > 0 && { clipNorm }) };
+}
+
+function scheduleOf({ schedule, learningRate, warmupSteps, finalRate, samples, batch }: TrainingRecipe) {
+  const steps = stepsFor(samples, batch);
+  // A short look (--limit) may be shorter than the warm-up.
+  return createSchedule({
+    kind: schedule, learningRate, warmupSteps: Math.min(warmupSteps, steps), floor: Math.min(finalRate, learningRate), steps,
+  });
+}

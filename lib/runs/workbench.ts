@@ -1,0 +1,52 @@
+import { Problem } from "../core/problem.ts";
+import { say } from "../core/terminal.ts";
+import * as datasets from "../data/mod.ts";
+import { subset } from "../data/subset.ts";
+import type { Dataset } from "../data/types.ts";
+import { type Engine, openEngine } from "../engine/mod.ts";
+import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
+import { extractFeatures, type FeatureNetwork } from "../metrics/features.ts";
+import { type FrechetReference, frechetReference } from "../metrics/frechet.ts";
+import { statisticsOf } from "../metrics/statistics.ts";
+import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+
+/** Both splits of the data, as a recipe prepares them. */
+export interface Splits {
+  readonly train: Dataset;
+  readonly test: Dataset;
+}
+
+/** What every measurement stands on: the engine in use and the feature network with its reference. */
+export interface Workbench extends Splits {
+  readonly engine: Engine;
+  readonly features: FeatureNetwork;
+  /** For the caption: where the features come from and the digest that identifies them. */
+  readonly featuresName: string;
+  /** The training set under the feature network. */
+  readonly reference: FrechetReference;
+}
+
+/** @throws {Problem} when the data cannot be had, or fail their digest. */
+export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Splits> {
+  const { kind, ...given } = recipe;
+  const member = (datasets as unknown as Record<string, { load(options: unknown, split: string): Promise<Dataset> }>)[kind];
+  if (!member) throw new Problem(`The data ${kind} of the paper's scale cannot be loaded by this version: use --scale quick or desk`);
+  const [train, test] = await Promise.all([member.load(given, "train"), member.load(given, "test")]);
+  if (limit === undefined) return { train, test };
+  // A fast look needs enough rows for a covariance of features, and no more.
+  const rows = Math.max(limit, 512);
+  return { train: subset(train, Math.min(rows, train.size)), test: subset(test, Math.min(rows, test.size)) };
+}
+
+/** Opens the engine, says in one line which, and prepares the reference of the Fréchet distance. */
+export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
+  const engine = await openEngine(options.engine);
+  say(`engine: ${engine.kind}, ${engine.version} on ${engine.device} (${engine.reason})`, options);
+  const { train } = splits;
+  const folder = recipe.features.pretrained;
+  const full = options.limit === undefined ? train : (await loadSplits(recipe.data)).train;
+  const { network } = await openFeatureArtifact(folder, full);
+  const { features } = await extractFeatures(network, train);
+  const reference = frechetReference(statisticsOf(features, features.length / train.size));
+  return { ...splits, engine, features: network, featuresName: `${folder} ${network.digest.slice(0, 8)}`, reference };
+}

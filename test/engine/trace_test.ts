@@ -1,0 +1,95 @@
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { openEngine, type Tensor, tf, trace } from "../../lib/engine/mod.ts";
+
+const engine = await openEngine("auto");
+const onNative = { ignore: engine.kind !== "native" };
+
+/** A small two-layer network with the kinds of operations that models use: lists, axes, masks, gradients. */
+function step({ x, w1, w2, rate }: Record<string, Tensor>): Record<string, Tensor> {
+  const loss = (w1: Tensor, w2: Tensor) => {
+    const parts = tf.split(tf.matMul(x as never, w1 as never) as never, 2, -1) as Tensor[];
+    const joined = tf.concat([tf.tanh(parts[1]!), tf.erf(parts[0]!)], -1);
+    const attended = tf.softmax(tf.matMul(joined as never, joined as never, false, true));
+    return tf.mean(tf.square(tf.matMul(tf.matMul(attended, joined as never), w2 as never))).asScalar();
+  };
+  const { value, grads } = tf.valueAndGrads((a, b) => loss(a!, b!))([w1!, w2!]);
+  return { loss: value, w1: w1!.sub(grads[0]!.mul(rate!)), w2: w2!.sub(grads[1]!.mul(rate!)) };
+}
+
+function inputs(): Record<string, Tensor> {
+  const wave = (shape: number[], phase: number) => {
+    const size = shape.reduce((a, b) => a * b);
+    return tf.tensor(Float32Array.from({ length: size }, (_, i) => Math.sin(i * 0.7 + phase)), shape);
+  };
+  return { x: wave([6, 5], 0), w1: wave([5, 8], 1), w2: wave([8, 3], 2), rate: tf.scalar(0.1) };
+}
+
+function close(actual: Tensor, expected: Tensor) {
+  const a = actual.dataSync(), b = expected.dataSync();
+  assertEquals(actual.shape, expected.shape);
+  b.forEach((value, i) => assertAlmostEquals(a[i]!, value, 1e-5 * (1 + Math.abs(value))));
+}
+
+Deno.test("trace() gives the numbers of the eager run, for the first call, later calls and new values", () => {
+  const traced = trace("step", step);
+  const given = inputs();
+  for (let call = 0; call < 3; call++) {
+    const [fast, slow] = [traced(given), tf.tidy(() => step(given))];
+    for (const name of ["loss", "w1", "w2"]) close(fast[name]!, slow[name]!);
+    given.w1 = fast.w1!;
+    given.rate = tf.scalar(0.1 / (call + 2));
+  }
+});
+
+Deno.test("trace() records again for a new shape and keeps both", () => {
+  const double = trace("double", ({ x }: Record<string, Tensor>) => ({ y: tf.concat([x!, x!], 0).add(1) }));
+  for (const size of [2, 3, 2]) assertEquals(double({ x: tf.zeros([size]) }).y!.shape, [2 * size]);
+});
+
+Deno.test("trace() keeps inputs apart that are the same tensor at the recording", () => {
+  const subtract = trace("subtract", ({ a, b }: Record<string, Tensor>) => ({ y: tf.sub(a!, b!) }));
+  const one = tf.tensor1d([1, 2]);
+  assertEquals([...subtract({ a: one, b: one }).y!.dataSync()], [0, 0]);
+  assertEquals([...subtract({ a: tf.tensor1d([5, 5]), b: one }).y!.dataSync()], [4, 3]);
+});
+
+Deno.test("trace() hands inputs and constants through as results of their own", () => {
+  const through = trace("through", ({ x }: Record<string, Tensor>) => ({ x: x!, again: x!, k: tf.tensor1d([7, 8]) }));
+  for (let call = 0; call < 2; call++) {
+    const out = through({ x: tf.tensor1d([call]) });
+    assertEquals([...out.x!.dataSync()], [call]);
+    assertEquals([...out.again!.dataSync()], [call]);
+    assertEquals([...out.k!.dataSync()], [7, 8]);
+  }
+});
+
+Deno.test("trace() leaks no tensor, recording or replaying", () => {
+  const traced = trace("leak", step);
+  const given = inputs();
+  const before = tf.memory().numTensors;
+  for (let call = 0; call < 3; call++) Object.values(traced(given)).forEach((x) => x.dispose());
+  assertEquals(tf.memory().numTensors, before);
+});
+
+Deno.test("trace() refuses a tensor from outside, used before or not, and leaves the engine usable", onNative, () => {
+  const used = tf.tidy(() => tf.keep(tf.ones([2]).add(1)));
+  const fresh = tf.tensor1d([1, 2]);
+  for (const outside of [used, fresh]) {
+    const leaky = trace("leaky", ({ x }: Record<string, Tensor>) => ({ y: tf.add(x!, outside) }));
+    assertThrows(() => leaky({ x: tf.ones([2]) }), Error, "pass it in as an input");
+    assertEquals([...tf.add(tf.ones([1]), 1).dataSync()], [2]);
+  }
+});
+
+Deno.test("trace() refuses to record the reading of a value", onNative, () => {
+  const reader = trace("reader", ({ x }: Record<string, Tensor>) => ({ y: x!.mul(x!.sum().dataSync()[0]!) }));
+  assertThrows(() => reader({ x: tf.ones([2]) }), Error, "reads the value");
+});
+
+Deno.test("trace() gives the same bytes for the same inputs", () => {
+  const traced = trace("bytes", step);
+  const given = inputs();
+  const run = () => Object.values(traced(given)).map((x) => [...x.dataSync()]);
+  assertEquals(run(), run());
+  assert(run().flat().every(Number.isFinite));
+});

@@ -1,0 +1,110 @@
+import { assert, assertEquals, assertGreater, assertLess, assertNotEquals, assertRejects } from "@std/assert";
+import { Problem } from "../../lib/core/problem.ts";
+import { createRng } from "../../lib/core/rng.ts";
+import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
+import type { Dataset } from "../../lib/data/types.ts";
+import { openEngine, tf } from "../../lib/engine/mod.ts";
+import { makeFeatureArtifact, openFeatureArtifact } from "../../lib/metrics/feature_artifact.ts";
+import { accuracyOf, featureTraining, trainFeatureNetwork } from "../../lib/metrics/feature_training.ts";
+import { extractFeatures } from "../../lib/metrics/features.ts";
+
+const engine = await openEngine("auto");
+const ignore = engine.kind !== "native";
+const training = featureTraining.parse({ epochs: 3, batchSize: 32 });
+
+/** Noise with one quadrant brighter: four classes that a working network tells apart. */
+function quadrants(seed: number, count: number, split: "train" | "test" = "train"): Dataset {
+  const rng = createRng(seed);
+  const labels = Uint8Array.from(rng.fork("labels").integers(count, 4));
+  const pixels = Uint8Array.from(rng.fork("pixels").integers(count * 64, 128));
+  for (let p = 0; p < pixels.length; p++) {
+    const [row, column] = [p % 64 >> 3, p % 8];
+    if ((row >> 2) * 2 + (column >> 2) === labels[p >> 6]) pixels[p]! += 60;
+  }
+  return createPixelDataset({ name: "quadrants 8x8", split, shape: [1, 8, 8], classes: 4, pixels, labels });
+}
+
+Deno.test({
+  name: "trainFeatureNetwork lowers the loss, tells unseen images apart and leaves only the network",
+  ignore,
+  fn: async () => {
+    await openEngine("native");
+    const before = tf.memory().numTensors, losses: number[] = [];
+    const network = await trainFeatureNetwork(quadrants(1, 640), training, createRng(0), ({ step, steps, loss }) => {
+      assertEquals([step, steps], [losses.length + 1, 60]);
+      losses.push(loss);
+    });
+    assertEquals([losses.length, tf.memory().numTensors - before], [60, Object.keys(network.parameters).length]);
+    assertLess(mean(losses.slice(-10)), mean(losses.slice(0, 10)) / 4);
+    const unseen = quadrants(2, 400, "test");
+    assertGreater(accuracyOf(unseen, (await extractFeatures(network, unseen)).predicted), 0.95);
+    network.dispose();
+  },
+});
+
+Deno.test({
+  name: "trainFeatureNetwork gives the same network for the same key, another for another",
+  ignore,
+  fn: async () => {
+    await openEngine("native");
+    const digestOf = async (seed: number) => {
+      const network = await trainFeatureNetwork(quadrants(1, 320), { ...training, epochs: 2 }, createRng(seed));
+      network.dispose();
+      return network.digest;
+    };
+    const first = await digestOf(0);
+    assertEquals(await digestOf(0), first);
+    assertNotEquals(await digestOf(1), first);
+  },
+});
+
+Deno.test("trainFeatureNetwork says on the wasm engine what to do instead", async () => {
+  await openEngine("wasm");
+  const before = tf.memory().numTensors;
+  const { message } = await assertRejects(
+    () => trainFeatureNetwork(quadrants(1, 64), training, createRng(0)),
+    Problem,
+  );
+  assertEquals(
+    message,
+    "Cannot train a feature network for quadrants 8x8 on the wasm engine, which has no gradient of convolutions: " +
+      "use --engine native, or one of the trained networks under results/features",
+  );
+  assertEquals(tf.memory().numTensors, before);
+});
+
+Deno.test("accuracyOf is the share of rows told right", () => {
+  const dataset = quadrants(1, 8);
+  assertEquals(accuracyOf(dataset, dataset.labels), 1);
+  assertEquals(accuracyOf(dataset, dataset.labels.map((label, i) => i < 2 ? (label + 1) % 4 : label)), 0.75);
+});
+
+Deno.test({
+  name: "makeFeatureArtifact writes what openFeatureArtifact opens, for the images that it was trained on alone",
+  ignore,
+  fn: async () => {
+    await openEngine("native");
+    const folder = await Deno.makeTempDir();
+    try {
+      const sets = { train: quadrants(1, 640), test: quadrants(2, 400, "test") };
+      const recipe = { data: { kind: "quadrants", size: 8 }, seed: 3, training };
+      const made = await makeFeatureArtifact(folder, recipe, sets, engine);
+      assertGreater(made.testAccuracy, 0.95);
+      assert(made.floor.value > 0 && made.floor.sampleCount === 400);
+      const { network, card } = await openFeatureArtifact(folder, sets.train);
+      assertEquals([card, network.digest], [made, made.networkDigest]);
+      assertEquals(accuracyOf(sets.test, (await extractFeatures(network, sets.test)).predicted), made.testAccuracy);
+      network.dispose();
+      const { message } = await assertRejects(() => openFeatureArtifact(folder, quadrants(9, 640)), Problem);
+      assert(message.startsWith(`Cannot measure quadrants 8x8 with ${folder}: its feature network was trained on`));
+      await Deno.writeTextFile(`${folder}/card.json`, JSON.stringify({ ...card, networkDigest: "0" }));
+      await assertRejects(() => openFeatureArtifact(folder, sets.train), Problem, "card.json describes other weights");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, x) => sum + x, 0) / values.length;
+}
