@@ -12,6 +12,20 @@ export interface PointSource {
   readonly weights?: ArrayLike<number>;
 }
 
+/** Points that are in memory already, `[size, dimension]`. */
+export function pointsInMemory(
+  points: Float32Array,
+  dimension: number,
+  { labels, weights }: Pick<PointSource, "labels" | "weights"> = {},
+): PointSource {
+  return {
+    size: points.length / dimension,
+    rows: (start, end) => Promise.resolve(points.slice(start * dimension, end * dimension)),
+    ...(labels && { labels }),
+    ...(weights && { weights }),
+  };
+}
+
 /** The points of a discrete measure, centred, in the engine's memory: `4 · size · width` bytes. */
 export interface PointSet {
   readonly features: Features;

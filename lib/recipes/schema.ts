@@ -21,6 +21,7 @@ export const training = z.strictObject({
   clipNorm: z.number().min(0).default(0).describe("Largest global gradient norm; 0 does not clip"),
   emaDecay: fraction.default(0).describe("Averaging of the parameters per step; 0 does not average"),
   emaWarmup: z.boolean().default(false).describe("Average over (1 + step) / (10 + step) first, for short runs"),
+  emaWarmup: z.boolean().default(false).describe("Average less at first: decay min(emaDecay, (1 + step) / (10 + step))"),
   labelDropout: z.number().min(0).max(1).default(0.1).describe("Probability p of dropping the label (paper §4)"),
 });
 

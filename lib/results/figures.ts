@@ -2,7 +2,7 @@ import { z } from "zod";
 import { readText, writeFileAtomic } from "../core/files.ts";
 import { Problem } from "../core/problem.ts";
 import type { Measurement, MetricInfo } from "../metrics/types.ts";
-import { round } from "./rounding.ts";
+import { fixed, round } from "./rounding.ts";
 
 /** One figure of a table: a mean over seeds where there are several. */
 export interface Figure extends Measurement {
@@ -41,7 +41,7 @@ export interface Figures {
 
 /** What identifies a figure within its table. A part that does not apply is left out. */
 export interface FigureKey {
-  /** The recipe's row, or `teacher`. */
+  /** The recipe's row, or `<row> teacher`. */
   readonly row: string;
   /** Samples that the student had seen. */
   readonly checkpoint?: number;
@@ -193,7 +193,7 @@ function printFigure(key: string, figure: Figure, info: MetricInfo): string {
   }
   const { value, standardError } = round(figure, info);
   const digits = value.split(".")[1]?.length ?? 0;
-  const perSeed = figure.perSeed?.map((one) => one.toFixed(digits));
+  const perSeed = figure.perSeed?.map((one) => fixed(one, digits));
   return `{ "value": ${value}${standardError === undefined ? "" : `, "standardError": ${standardError}`}, ` +
     `"sampleCount": ${figure.sampleCount}${perSeed ? `, "perSeed": [${perSeed.join(", ")}]` : ""} }`;
 }

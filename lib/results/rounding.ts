@@ -29,7 +29,8 @@ export function round({ value, standardError }: Measurement, { digits }: MetricI
   if (standardError === undefined || !Number.isFinite(standardError) || standardError < 0) {
     return { value: fixed(value, digits) };
   }
-  if (standardError === 0) return { value: fixed(value, digits), standardError: "0", spread: fixed(0, digits) };
+  // Less than floating point itself: no spread worth digits.
+  if (standardError < 1e-12) return { value: fixed(value, digits), standardError: "0", spread: fixed(0, digits) };
   // To two digits first, so that rounding what was already rounded changes nothing.
   const error = Number(standardError.toPrecision(2));
   const shown = Math.min(digits, Math.max(0, firstDigit(error)));
@@ -46,7 +47,7 @@ function firstDigit(x: number): number {
 }
 
 /** `toFixed` without a negative zero, which no figure means. */
-function fixed(value: number, digits: number): string {
+export function fixed(value: number, digits: number): string {
   const text = value.toFixed(digits);
   return /^-0(\.0*)?$/.test(text) ? text.slice(1) : text;
 }

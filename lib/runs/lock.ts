@@ -1,18 +1,17 @@
 import { Problem } from "../core/problem.ts";
 
 /**
- * Takes the project's one lock for runs; the system frees it when the process
- * ends, however it ends.
+ * Takes the lock file at `path`; the system frees it when the process ends,
+ * however it ends.
  *
- * @throws {Problem} exit code 73 when another run holds it.
+ * @throws {Problem} exit code 73 when another process holds it.
  */
-export async function lockRuns(path = ".nfm/run.lock"): Promise<Disposable> {
-  await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+export async function lock(path: string, what: string): Promise<Disposable> {
   const file = await Deno.open(path, { create: true, read: true, write: true });
   if (!file.tryLockSync(true)) {
-    const holder = new TextDecoder().decode(await Deno.readFile(path)).trim();
+    const holder = (await Deno.readTextFile(path)).trim();
     file.close();
-    throw new Problem(`Another run (process ${holder}) is at work in this folder: wait for it, or stop it and run again`, {
+    throw new Problem(`Another run (process ${holder}) is making "${what}": wait for it, or stop it and run again`, {
       exitCode: 73,
     });
   }

@@ -6,7 +6,6 @@ import * as couplings from "../couplings/mod.ts";
 import type { Coupling, CouplingKind } from "../couplings/types.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
-import { lockRuns } from "./lock.ts";
 import { evaluate, type HeldOut } from "./evaluate.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { limitRecipe } from "./limit.ts";
@@ -38,7 +37,6 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
   const recipe = limitRecipe(given, options.limit);
   const splits = await loadSplits(recipe.data, options.limit);
   if (options.dryRun) return printPlan(recipe, await planRows(recipe, options, splits), splits);
-  using _lock = await lockRuns();
   const bench = await openWorkbench(recipe, options, splits);
   const rows = await planRows(recipe, { ...options, engine: bench.engine.kind }, splits);
   const seconds: Record<string, number> = {};

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
+import { lock } from "./lock.ts";
 
 /** One step of a run whose result is kept under the hash of everything that made it. */
 export interface Stage {
@@ -49,8 +50,9 @@ export async function runStage(
     const { seconds } = JSON.parse(await readText(join(plan.folder, doneFile)));
     return { seconds, skipped: true };
   }
-  if (plan.reason === "forced") await Deno.remove(plan.folder, { recursive: true });
   await Deno.mkdir(plan.folder, { recursive: true });
+  using _lock = await lock(join(plan.folder, "lock"), plan.stage.name);
+  if (plan.reason === "forced") await clear(plan.folder);
   // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
   const spentFile = join(plan.folder, "seconds.json");
   const before = await exists(spentFile) ? Number(await readText(spentFile)) : 0;
@@ -65,6 +67,12 @@ export async function runStage(
   await writeFileAtomic(join(plan.folder, doneFile), JSON.stringify({ ...plan.stage, seconds: seconds() }, null, 1));
   await writeFileAtomic(join(plan.folder, "..", lastFile), JSON.stringify(plan.stage.key));
   return { seconds: seconds(), skipped: false };
+}
+
+async function clear(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name !== "lock") await Deno.remove(join(folder, name), { recursive: true });
+  }
 }
 
 /** The first value in which two keys differ, as a clause: `student.width was 64, is 128`. */

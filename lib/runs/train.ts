@@ -71,9 +71,9 @@ export async function train(run: TrainingRun): Promise<void> {
   }
 }
 
-function optimizerOf({ betas, weightDecay, clipNorm, emaDecay }: TrainingRecipe) {
+function optimizerOf({ betas, weightDecay, clipNorm, emaDecay, emaWarmup }: TrainingRecipe) {
   const [beta1, beta2] = betas;
-  return { beta1, beta2, epsilon: 1e-8, weightDecay, emaDecay, ...(clipNorm > 0 && { clipNorm }) };
+  return { beta1, beta2, epsilon: 1e-8, weightDecay, emaDecay, emaWarmup, ...(clipNorm > 0 && { clipNorm }) };
 }
 
 function scheduleOf({ schedule, learningRate, warmupSteps, finalRate, samples, batch }: TrainingRecipe) {

@@ -111,7 +111,7 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
   [
     "kind: independent",
     "knid: independent",
-    'recipe.yaml:23:21: rows.FM.coupling.knid: unknown key; did you mean "rows.FM.coupling.kind"?',
+    'recipe.yaml:23:23: rows.FM.coupling.knid: unknown key; did you mean "rows.FM.coupling.kind"?',
   ],
   ["size: 8", "size: 9", "recipe.yaml:6:30: data.size: expected one of 8, 16, 28, got 9"],
   [

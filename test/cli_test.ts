@@ -1,0 +1,78 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { parse } from "../lib/cli.ts";
+import { parseRecipeText } from "../lib/recipes/document.ts";
+
+const cli = new URL("../lib/cli.ts", import.meta.url).pathname;
+
+async function run(...args: string[]) {
+  const output = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", cli, ...args], env: { NO_COLOR: "1" } })
+    .output();
+  const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code: output.code, stdout: stdout!, stderr: stderr! };
+}
+
+/** A command line, and what its one line must say. */
+const mistakes: readonly (readonly [args: string[], message: string])[] = [
+  [["rnu", "table4"], 'There is no command "rnu"; expected one of run, show, engine; did you mean "run"?; see --help'],
+  [["run", "tabel4"], 'There is no experiment "tabel4"; did you mean "table4"?'],
+  [["run", "table4", "--scale", "dsk"], '--scale dsk: expected one of quick, desk, paper; did you mean "desk"?'],
+  [
+    ["run", "table4", "student.widht=3"],
+    'student.widht=3: unknown key "student.widht"; did you mean "student.model.width"?',
+  ],
+  [["show", "table4", "--sclae", "desk"], 'did you mean "--scale"?'],
+];
+
+for (const [args, message] of mistakes) {
+  Deno.test(`cli ${args.join(" ")} is one line on standard error and exit 2`, async () => {
+    const { code, stdout, stderr } = await run(...args);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, message);
+    assertEquals(stderr.trimEnd().split("\n").length, 1);
+  });
+}
+
+Deno.test("cli show prints a recipe that is YAML, its changes marked, and loads no engine for it", async () => {
+  const { code, stdout } = await run("show", "table4", "--scale", "desk", "student.depth=5", "seed=1,2");
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "depth: 5  # was 4");
+  const { value } = await parseRecipeText("shown", stdout);
+  assertEquals([value["scale"], value["seeds"]], ["desk", [1, 2]]);
+});
+
+Deno.test("cli --help teaches the commands, the scales, the overrides and the files", async () => {
+  const { code, stdout } = await run("--help");
+  assertEquals(code, 0);
+  for (
+    const word of [
+      "deno task table4",
+      "--scale",
+      "student.width=128",
+      "seed=1,2,3",
+      "figures.json",
+      "table.md",
+      "--dry-run",
+    ]
+  ) {
+    assertStringIncludes(stdout, word);
+  }
+  assert(stdout.split("\n").every((line) => line.length <= 120));
+});
+
+Deno.test("parse() takes options before and after the experiment, with = or a space, the last one counting", () => {
+  const line = parse("run", [
+    "--scale=desk",
+    "table4",
+    "student.batch=32",
+    "--force",
+    "--limit",
+    "64",
+    "--scale",
+    "quick",
+    "~rows.FM",
+  ]);
+  assertEquals([line.experiment, line.scale, line.force, line.limit], ["table4", "quick", "all", 64]);
+  assertEquals(line.overrides, ["student.batch=32", "~rows.FM"]);
+  assertEquals(parse("run", ["table4", "--force=student"]).force, "student");
+  assertEquals(parse("run", ["table4", "--dry-run"]).dryRun, true);
+});

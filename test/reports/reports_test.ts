@@ -1,0 +1,137 @@
+import { decode } from "fast-png";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import type { MetricInfo } from "../../lib/metrics/types.ts";
+import { convergencePlot } from "../../lib/reports/plot.ts";
+import { renderGrid } from "../../lib/reports/png_grid.ts";
+import { renderMarkdown, renderTerminal } from "../../lib/reports/table.ts";
+import { type Figure, figureKey, type Figures } from "../../lib/results/figures.ts";
+import type { PaperFigures } from "../../lib/results/paper.ts";
+
+const frechet: MetricInfo = { label: "FD", unit: "", better: "lower", digits: 2 };
+const nll: MetricInfo = { label: "NLL", unit: "nats/dim", better: "lower", digits: 4 };
+
+function table(): Figures {
+  const figures: Record<string, Figure> = {
+    "teacher / nll": { value: -1.4961, standardError: 0.0004, sampleCount: 10000 },
+  };
+  for (const [row, first] of [["FM", 20], ["NFM", 10]] as const) {
+    for (const [rank, checkpoint] of [25000, 200000].entries()) {
+      for (const nfe of [31, 7]) {
+        if (row === "NFM" && checkpoint === 25000 && nfe === 7) continue; // not measured
+        const value = first / (1 + rank) + 1 / nfe;
+        const key = figureKey({ row, checkpoint, sampler: `heun ${nfe}`, guidance: "guided", metric: "frechet" });
+        figures[key] = { value, standardError: 0.13, sampleCount: 5000 };
+      }
+    }
+  }
+  const caption = {
+    title: "FID by samples seen and NFE",
+    experiment: "table4",
+    scale: "quick",
+    version: 1,
+    data: "mnist 16x16",
+    features: "CNN of 64 features, 3fa91c02",
+    samples: 5000,
+    seeds: [0],
+    guidance: "golden section over [1, 4].",
+  };
+  return { caption, metrics: { frechet, nll }, figures };
+}
+
+const paper: PaperFigures = {
+  caption: "ImageNet 64×64",
+  checkpoints: [2 ** 25, 2 ** 28],
+  figures: {
+    [`FM / ${2 ** 25} / heun 31 / guided / frechet`]: 14.33,
+    [`FM / ${2 ** 28} / heun 31 / guided / frechet`]: 2.57,
+    [`NFM / ${2 ** 28} / heun 7 / guided / frechet`]: 3.2,
+  },
+};
+
+Deno.test("renderMarkdown() draws Table 4: methods × NFE down, samples seen across, ours beside the paper's", () => {
+  const text = renderMarkdown(table(), paper);
+  assertEquals(
+    text,
+    `# FID by samples seen and NFE
+
+- Ours: table4 at scale quick; data mnist 16x16; CNN of 64 features, 3fa91c02; 5k samples per figure; seed 0; ± is the standard error of sampling, one training.
+- Guidance: golden section over [1, 4].
+- Paper: ImageNet 64×64. Its data, models and features are larger: compare the order of the methods and the course of the columns, not the figures.
+- Columns are samples seen in training; – is not measured or not published.
+
+## FD ↓, Heun (t²), guided
+
+| method |    NFE |          25k | paper 32 MiB |         200k | paper 256 MiB |
+|--------|-------:|-------------:|-------------:|-------------:|--------------:|
+| FM     |     31 |   20.0 ± 0.1 |        14.33 |   10.0 ± 0.1 |          2.57 |
+| NFM    |     31 |   10.0 ± 0.1 |            – |    5.0 ± 0.1 |             – |
+| FM     |      7 |   20.1 ± 0.1 |            – |   10.1 ± 0.1 |             – |
+| NFM    |      7 |            – |            – |    5.1 ± 0.1 |          3.20 |
+
+## Measured once
+
+| of      | what             |             ours |
+|---------|------------------|-----------------:|
+| teacher | NLL (nats/dim) ↓ | -1.4961 ± 0.0004 |
+`,
+  );
+});
+
+Deno.test("a figure that changes within its digits changes its own row of table.md alone", () => {
+  const before = renderMarkdown(table(), paper).split("\n");
+  const changed = table();
+  const key = "FM / 200000 / heun 7 / guided / frechet";
+  const figures = { ...changed.figures, [key]: { value: 123.4, standardError: 0.2, sampleCount: 5000 } };
+  const after = renderMarkdown({ ...changed, figures }, paper).split("\n");
+  assertEquals(after.length, before.length);
+  assertEquals(after.filter((line, i) => line !== before[i]).length, 1);
+});
+
+Deno.test("renderTerminal() shows every figure that renderMarkdown() shows", () => {
+  const markdown = renderMarkdown(table(), paper), terminal = renderTerminal(table(), paper);
+  const cells = [...markdown.matchAll(/-?\d+\.\d+(?: ± \d+\.\d+)?/g)].map((match) => match[0]);
+  assert(cells.length > 10);
+  for (const one of cells) assertStringIncludes(terminal, one);
+});
+
+Deno.test("convergencePlot() gives the same bytes for the same figures, with every row and sampler named", async () => {
+  const options = { metric: "frechet", guidance: "guided" } as const;
+  const svg = await convergencePlot(table(), options);
+  assertEquals(await convergencePlot(table(), options), svg);
+  for (const word of ["<svg", "heun 31", "heun 7", ">FM<", ">NFM<", "samples seen", "25k", "FD ↓, guided"]) {
+    assertStringIncludes(svg, word);
+  }
+  // No ground of its own: the page's shows through, and the text follows its scheme.
+  assert(!/<rect[^>]*width="100%"/.test(svg));
+  assertStringIncludes(svg, "prefers-color-scheme");
+  const other = table();
+  const key = "FM / 200000 / heun 31 / guided / frechet";
+  const changed = {
+    ...other,
+    figures: { ...other.figures, [key]: { value: 15, standardError: 0.1, sampleCount: 5000 } },
+  };
+  assert(await convergencePlot(changed, options) !== svg, "the plot does not show its figures");
+  await assertRejects(() => convergencePlot(table(), { ...options, guidance: "unguided" }), TypeError, "no figure");
+});
+
+Deno.test("renderGrid() is a PNG whose pixels are the images', enlarged, row by row", () => {
+  const shape = [1, 2, 2] as const;
+  const rows = [
+    { data: Float32Array.of(-1, 1, 0, 5, -1, -1, -1, -1) },
+    { data: Float32Array.of(1, 1, 1, 1, -9, 0, 0, 1) },
+  ];
+  const png = decode(renderGrid(rows, { shape, scale: 3, gutter: 1 }));
+  assertEquals([png.width, png.height, png.channels, png.depth], [13, 13, 1, 8]);
+  const at = (x: number, y: number) => png.data[y * png.width + x];
+  const first = [[-1, 1], [0, 5]].map((line, y) => line.map((_, x) => [at(3 * x, 3 * y), at(3 * x + 2, 3 * y + 2)]));
+  assertEquals(first, [[[0, 0], [255, 255]], [[128, 128], [255, 255]]]);
+  assertEquals([at(6, 0), at(0, 6)], [128, 128], "the gutter is grey");
+  assertEquals([at(7, 7), at(10, 10), at(12, 12)], [0, 255, 255]);
+  assertEquals([at(0, 7), at(5, 12)], [255, 255]);
+});
+
+Deno.test("renderGrid() keeps the channels of colour images apart", () => {
+  const png = decode(renderGrid([{ data: Float32Array.of(1, -1, 0) }], { shape: [3, 1, 1], scale: 1, gutter: 0 }));
+  assertEquals([png.channels, ...png.data], [3, 255, 0, 128]);
+  assertThrows(() => renderGrid([{ data: new Float32Array(5) }], { shape: [3, 1, 1] }), TypeError, "equally many");
+});

@@ -1,0 +1,30 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { hashOf } from "../../lib/core/hash.ts";
+import type { Engine } from "../../lib/engine/types.ts";
+import { collectProvenance, readProvenance, writeProvenance } from "../../lib/results/provenance.ts";
+
+const engine: Engine = {
+  kind: "wasm",
+  version: "tfjs-backend-wasm 4.22.0",
+  device: "CPU",
+  threads: 2,
+  reason: "asked for",
+};
+
+Deno.test("collectProvenance() records commit, recipe, engine and seconds, and the environment once under its hash", async () => {
+  const folder = await Deno.makeTempDir();
+  const inputs = { recipe: { a: 1 }, overrides: ["a=1"], engine, seconds: { student: 1.2345 }, environments: folder };
+  const provenance = await collectProvenance(inputs);
+  assertMatch(provenance.date, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  assertMatch(provenance.commit, /^[0-9a-f]{40}(\+dirty)?$|^unknown$/);
+  assertEquals([provenance.recipe, provenance.seconds], [hashOf({ a: 1 }), { student: 1.2 }]);
+  const path = `${folder}/${provenance.environment}.json`;
+  const environment = JSON.parse(await Deno.readTextFile(path));
+  assertEquals(hashOf(environment).slice(0, 8), provenance.environment);
+  assertEquals([environment.deno, environment.engine.threads], [Deno.version.deno, 2]);
+  await collectProvenance(inputs);
+  assertEquals([...Deno.readDirSync(folder)].length, 1);
+  await writeProvenance(`${folder}/provenance.json`, provenance);
+  assertEquals(await readProvenance(`${folder}/provenance.json`), provenance);
+  await Deno.remove(folder, { recursive: true });
+});
