@@ -17,6 +17,8 @@ const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (ar
 Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   run EXPERIMENT     train, sample, measure and report experiments/EXPERIMENT/recipe.yaml
   show EXPERIMENT    print its recipe at a scale, every key at its final value
+  teacher EXPERIMENT   train its teacher and keep it under results/teachers/
+  features EXPERIMENT  train the feature network of its data and keep it under results/features/
   engine [status | install | remove]
 
 Scales (--scale)
@@ -53,6 +55,8 @@ Exit codes: 0 done; 2 a mistake in the command or the recipe; 70 the run failed 
 const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   run,
   show,
+  teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
+  features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
 };
 
@@ -84,6 +88,18 @@ async function run(args: readonly string[]): Promise<void> {
   const options = runOptions(line, recipe);
   const { runExperiment } = await import("./runs/pipeline.ts");
   await runExperiment(recipe, options);
+}
+
+/** Runs a command that makes a part of a recipe, with the recipe and the options of `run`. */
+async function made(
+  name: string,
+  args: readonly string[],
+  make: (recipe: ResolvedRecipe, options: RunOptions) => Promise<void>,
+): Promise<void> {
+  const line = parse(name, args);
+  if (line.help) return console.log(help);
+  const { recipe } = await load(name, line);
+  await make(recipe, runOptions(line, recipe));
 }
 
 async function show(args: readonly string[]): Promise<void> {

@@ -91,7 +91,14 @@ function fnv1a(text: string, basis: number): number {
 
 /** One Philox4x32-10 block: counter (c0..c3) under key (k0, k1), written to `out[at..at+3]`. */
 export function philox(
-  c0: number, c1: number, c2: number, c3: number, k0: number, k1: number, out: Uint32Array, at: number,
+  c0: number,
+  c1: number,
+  c2: number,
+  c3: number,
+  k0: number,
+  k1: number,
+  out: Uint32Array,
+  at: number,
 ): void {
   for (let round = 0; round < 10; round++) {
     const high0 = multiplyHigh(0xD2511F53, c0), low0 = Math.imul(0xD2511F53, c0);

@@ -2,7 +2,7 @@ import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { assign } from "./assignment.ts";
 import { chiSquared } from "./chi_squared.ts";
-import { viewsOf } from "./features.ts";
+import { viewsOf, widthOf } from "./features.ts";
 import { placePotential, type PointSet } from "./point_set.ts";
 
 /** Fresh noise, as `noiseRows` `[views · count, width]`. */
@@ -26,18 +26,17 @@ export interface Masses {
   readonly cost: number;
 }
 
-/** Assigns at least `draws` fresh noise samples, the same ones under each potential, `batchSize` at a time. */
+/** Assigns at least `draws` fresh noise samples, the same ones under each potential. */
 export async function measureMasses(
   transports: readonly Transport[],
   source: NoiseSource,
   draws: number,
-  batchSize: number,
   rng: Rng,
 ): Promise<Masses[]> {
   const placed = transports.map(({ points, potential }) => placePotential(points, potential));
   const hits = transports.map(({ points }) => new Float64Array(points.size));
   const costs = transports.map(() => 0);
-  const batches = Math.ceil(draws / batchSize);
+  const batchSize = Math.min(draws, batchFor(transports)), batches = Math.ceil(draws / batchSize);
   for (let batch = 0; batch < batches; batch++) {
     const rows = source(batchSize, rng.at(batch));
     for (const [i, { points, potential }] of transports.entries()) {
@@ -57,4 +56,10 @@ export async function measureMasses(
     neverHit: hits[i]!.reduce((count, hit, j) => count + (hit === 0 && weights[j]! > 0 ? 1 : 0), 0),
     cost: costs[i]! / (batches * batchSize),
   }));
+}
+
+/** As many noise samples as keep a batch of them, and its scores, at 16 MiB a view. */
+function batchFor(transports: readonly Transport[]): number {
+  const longest = Math.max(...transports.map(({ points }) => Math.max(points.chunkSize, widthOf(points.features))));
+  return Math.max(64, Math.floor(2 ** 22 / longest / 64) * 64);
 }

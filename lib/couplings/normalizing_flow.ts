@@ -10,6 +10,8 @@ import type { Coupling, CouplingInputs, CouplingKind, Teacher } from "./types.ts
 const options = z.strictObject({
   sigma: z.enum(["perDimension", "scalar", "none"]).default("perDimension")
     .describe("σ_f, which divides the teacher's noise: one per dimension as in the paper, one for all, or 1"),
+  sigmaSamples: z.int().positive().optional()
+    .describe("Images that σ_f is measured on, drawn at random; the whole training set when absent, as in the paper"),
 });
 type Options = z.output<typeof options>;
 
@@ -53,9 +55,10 @@ export const normalizingFlow: CouplingKind<typeof options> = {
   },
 };
 
-async function sigmaOf(inputs: CouplingInputs, teacher: Teacher, { sigma: kind }: Options): Promise<Float32Array> {
+async function sigmaOf(inputs: CouplingInputs, teacher: Teacher, options: Options): Promise<Float32Array> {
+  const { sigma: kind } = options;
   if (kind === "none") return new Float32Array(inputs.dataset.shape.reduce((a, b) => a * b)).fill(1);
-  const moments = await secondMoments(inputs, teacher);
+  const moments = await secondMoments(inputs, teacher, options.sigmaSamples);
   const mean = moments.reduce((sum, moment) => sum + moment, 0) / moments.length;
   return Float32Array.from(moments, (moment) => Math.sqrt(kind === "scalar" ? mean : moment));
 }

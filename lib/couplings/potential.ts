@@ -30,7 +30,7 @@ interface Descent {
   readonly points: PointSet;
   /** The unit of the potential: by so much the greatest of Gaussian scores exceeds the next. */
   readonly unit: number;
-  /** Steps that count as one: until every point was drawn once on average, at least ten. */
+  /** Steps that count as one: until every point was drawn once on average, at least five. */
   readonly sweep: number;
   readonly potential: Float64Array;
   readonly average: Float64Array;
@@ -89,7 +89,7 @@ export async function fitPotentials(
 
 function firstCheck(sets: readonly PointSet[], { chiSquared, batchSize, maxDrawsPerPoint }: FitOptions): number {
   const size = Math.min(...sets.map((set) => set.size));
-  return Math.max(10, Math.ceil(Math.min(0.8 / chiSquared, maxDrawsPerPoint) * size / batchSize));
+  return Math.max(50, Math.ceil(Math.min(0.8 / chiSquared, maxDrawsPerPoint) * size / batchSize));
 }
 
 function start(points: PointSet, batchSize: number): Descent {
@@ -103,7 +103,7 @@ function start(points: PointSet, batchSize: number): Descent {
   return {
     points,
     unit: Math.sqrt(meanSquare / (2 * Math.log(Math.max(size, 2)))) || 1,
-    sweep: Math.max(10, size / batchSize),
+    sweep: Math.max(5, size / batchSize),
     potential,
     average: new Float64Array(size),
   };
@@ -135,7 +135,7 @@ async function check(
 ) {
   const transports = descents.map(({ points, average }) => ({ points, potential: centred(average, points) }));
   const draws = drawsFor(chiSquared, Math.max(...descents.map(({ points }) => points.size)));
-  const masses = await measureMasses(transports, source, draws, batchSize, rng);
+  const masses = await measureMasses(transports, source, draws, rng);
   descents.forEach((descent, i) => {
     const converged = masses[i]!.chiSquared <= chiSquared;
     if (!converged && step * batchSize / descent.points.size < maxDrawsPerPoint) return;

@@ -134,7 +134,7 @@ async function fit(
   const transports = fits.map(({ potential }, p) => ({ ...problems[p]!, potential }));
   const largest = Math.max(...sets.map(({ size }) => size));
   const draws = Math.max(2 * largest, drawsFor(options.chiSquared, largest));
-  const masses = await measureMasses(transports, source, draws, options.batchSize, rng.fork("report"));
+  const masses = await measureMasses(transports, source, draws, rng.fork("report"));
   // Classes weigh as much as they have images: the whole is a measure on the dataset with weights 1/N.
   const mean = (value: (p: number) => number) =>
     sets.reduce((sum, { size }, p) => sum + size / dataset.size * value(p), 0);

@@ -2,7 +2,16 @@ import { type Attribute, AttributeKind, setAttribute } from "./attributes.ts";
 import { cString, type TensorFlow } from "./library.ts";
 
 /** TensorFlow's numbers of the element types that tfjs knows, and their size in bytes. */
-export const ElementType = { float32: 1, int32: 3, uint8: 4, string: 7, complex64: 8, int64: 9, bool: 10, resource: 20 };
+export const ElementType = {
+  float32: 1,
+  int32: 3,
+  uint8: 4,
+  string: 7,
+  complex64: 8,
+  int64: 9,
+  bool: 10,
+  resource: 20,
+};
 const bytesPerElement: Readonly<Record<number, number>> = { 1: 4, 3: 4, 4: 1, 8: 8, 9: 8, 10: 1 };
 
 /** A result of an operation: our number for its handle, its shape and element type. */
@@ -28,7 +37,12 @@ export interface Binding {
   createTensor(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
   deleteTensor(id: number): void;
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array | BigInt64Array;
-  executeOp(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): TensorMetadata[];
+  executeOp(
+    name: string,
+    attributes: readonly Attribute[],
+    inputs: readonly number[],
+    outputs: number,
+  ): TensorMetadata[];
   getNumOfTensors(): number;
   isUsingGpuDevice(): boolean;
   recorder: Recorder | undefined;
@@ -37,7 +51,10 @@ export interface Binding {
 
 /** A `TF_Tensor` holding `values`; the caller deletes it. */
 export function newTensor(
-  tf: TensorFlow, shape: readonly number[], dtype: number, values: ArrayLike<number>,
+  tf: TensorFlow,
+  shape: readonly number[],
+  dtype: number,
+  values: ArrayLike<number>,
 ): Deno.PointerValue {
   const elementBytes = bytesPerElement[dtype];
   if (elementBytes === undefined) throw new Error(`Cannot make a tensor of element type ${dtype}`);

@@ -100,8 +100,19 @@ export function defineFunction(tf: TensorFlow, name: string, tape: Tape): void {
 
   const parameters = tape.parameters.map(({ id }) => place(id));
   const defined = c.TF_GraphToFunction(
-    graph, new TextEncoder().encode(name + "\0"), 0, -1, null,
-    parameters.length, outputs(parameters), results.length, outputs(results), null, null, null, status,
+    graph,
+    new TextEncoder().encode(name + "\0"),
+    0,
+    -1,
+    null,
+    parameters.length,
+    outputs(parameters),
+    results.length,
+    outputs(results),
+    null,
+    null,
+    null,
+    status,
   );
   check(`Recording ${name}`);
   c.TFE_ContextAddFunction(tf.context, defined, status);
@@ -163,7 +174,10 @@ const definitions = new Map<string, readonly InputArgument[]>();
 
 /** For each input argument: how many tensors a list argument takes, or undefined where it is a single one. */
 function inputCounts(
-  tf: TensorFlow, graph: Deno.PointerValue, type: string, attributes: readonly Attribute[],
+  tf: TensorFlow,
+  graph: Deno.PointerValue,
+  type: string,
+  attributes: readonly Attribute[],
 ): (number | undefined)[] {
   return definition(tf, graph, type).map(({ numberAttribute, typeListAttribute }) => {
     const of = (name: string) => attributes.find((attribute) => attribute.name === name)?.value;

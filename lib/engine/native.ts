@@ -17,7 +17,11 @@ export interface NativeEngine {
 export interface NodeBackend {
   getInputTensorIds(tensors: readonly unknown[]): number[];
   createOutputTensor(metadata: { id: number; shape: number[]; dtype: number }): ReturnType<typeof tf.tensor>;
-  executeSingleOutput(name: string, attributes: readonly unknown[], inputs: readonly unknown[]): ReturnType<typeof tf.tensor>;
+  executeSingleOutput(
+    name: string,
+    attributes: readonly unknown[],
+    inputs: readonly unknown[],
+  ): ReturnType<typeof tf.tensor>;
   write(values: unknown, shape: number[], dtype: string): object;
 }
 

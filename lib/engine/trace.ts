@@ -53,7 +53,11 @@ interface Recording {
 let recordings = 0;
 const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
 
-function replay(native: NativeEngine, { functionName, results, attributes }: Recording, inputs: readonly Tensor[]): Tensors {
+function replay(
+  native: NativeEngine,
+  { functionName, results, attributes }: Recording,
+  inputs: readonly Tensor[],
+): Tensors {
   const { binding, backend } = native;
   const metadata = binding.executeOp(functionName, attributes, backend.getInputTensorIds(inputs), results.length);
   return Object.fromEntries(results.map((key, i) => [key, backend.createOutputTensor(metadata[i]!)]));

@@ -1,7 +1,10 @@
 import type { MetricInfo } from "./types.ts";
 
 const info = (label: string, digits: number, better: MetricInfo["better"] = "neither"): MetricInfo => ({
-  label, unit: "", better, digits,
+  label,
+  unit: "",
+  better,
+  digits,
 });
 
 /** What couplings report of themselves (`Coupling.facts`), as figures. */

@@ -20,8 +20,9 @@ export const training = z.strictObject({
   weightDecay: z.number().min(0).default(0).describe("Decoupled weight decay, times the rate"),
   clipNorm: z.number().min(0).default(0).describe("Largest global gradient norm; 0 does not clip"),
   emaDecay: fraction.default(0).describe("Averaging of the parameters per step; 0 does not average"),
-  emaWarmup: z.boolean().default(false).describe("Average over (1 + step) / (10 + step) first, for short runs"),
-  emaWarmup: z.boolean().default(false).describe("Average less at first: decay min(emaDecay, (1 + step) / (10 + step))"),
+  emaWarmup: z.boolean().default(false).describe(
+    "Average less at first: decay min(emaDecay, (1 + step) / (10 + step))",
+  ),
   labelDropout: z.number().min(0).max(1).default(0.1).describe("Probability p of dropping the label (paper §4)"),
 });
 
@@ -48,6 +49,8 @@ const guidanceSearch = z.strictObject({
   high: z.number().describe("Highest guidance weight"),
   iterations: z.int().min(1).describe("Golden-section steps"),
   samples: z.int().min(2).describe("Samples per probe"),
+  seeds: z.enum(["first", "each"]).default("each")
+    .describe("Search for each seed, or for the first alone, whose weight the others then take"),
 });
 
 /** The parts that a row may change for itself. */
@@ -99,6 +102,8 @@ export const recipeSchema = z.strictObject({
     guidance: z.array(z.enum(["unguided", "search"])).min(1).describe("unguided: w = 1; search: w by golden section"),
     guidanceSearch: guidanceSearch.describe("The golden-section search of w"),
     samples: z.int().min(2).describe("Samples per measurement"),
+    images: z.int().min(2).default(10000)
+      .describe("Images of each split, at most, for the teacher's likelihood, its prior mismatch and held-out z"),
     batch: z.int().min(1).describe("Samples drawn at a time; no effect on results"),
     metrics: z.array(z.enum(metricNames)).min(1).describe("What to measure, in the order of the report"),
   }).describe("What is measured and when"),

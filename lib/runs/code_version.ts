@@ -18,7 +18,9 @@ export async function codeVersion(of: "training" | "measuring"): Promise<string>
   for (const folder of of === "training" ? trainingCode : measuringCode) {
     for await (const entry of Deno.readDir(new URL(folder, root))) {
       const name = entry.name.replace(/\.ts$/, "");
-      if (entry.isFile && entry.name.endsWith(".ts") && !passive.has(name)) files.push(new URL(`${folder}/${entry.name}`, root));
+      if (entry.isFile && entry.name.endsWith(".ts") && !passive.has(name)) {
+        files.push(new URL(`${folder}/${entry.name}`, root));
+      }
     }
   }
   const sources = files.map((file) => file.href).sort().map(async (href) => [

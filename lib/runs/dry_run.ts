@@ -35,9 +35,16 @@ function estimates(recipe: ResolvedRecipe, rows: readonly RowPlan[], splits: Spl
     const cost = passCosts(row, splits);
     const encode = teacher ? cost.teacher : 0;
     if (teacher?.training) put(teacher.training.stage.name, 3 * cost.teacher * row.teacher.training.samples);
-    if (teacher) put(teacher.report.stage.name, cost.teacher * (splits.train.size + 2 * splits.test.size + 4 * recipe.evaluation.samples));
+    if (teacher) {
+      put(
+        teacher.report.stage.name,
+        cost.teacher * (splits.train.size + 2 * splits.test.size + 4 * recipe.evaluation.samples),
+      );
+    }
     // The potential sees each image some hundred times, one product of the image's size each.
-    const fit = row.coupling.kind === "semidiscrete" ? 200 * splits.train.size ** 2 / splits.train.classes * 2 * sizeOf(splits.train.shape) / 10 : 0;
+    const fit = row.coupling.kind === "semidiscrete"
+      ? 200 * splits.train.size ** 2 / splits.train.classes * 2 * sizeOf(splits.train.shape) / 10
+      : 0;
     put(coupling.stage.name, fit + encode * splits.train.size);
     for (const { student, evaluations } of seeds) {
       put(student.stage.name, (3 * cost.student + encode) * samplesOf(row.student.training));

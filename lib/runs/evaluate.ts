@@ -10,8 +10,8 @@ import { statisticsOf } from "../metrics/statistics.ts";
 import type { Measurement } from "../metrics/types.ts";
 import type { VelocityModel } from "../models/types.ts";
 import type { EvaluationRecipe, GuidanceRecipe, SamplerRecipe } from "../recipes/types.ts";
-import { figureKey, type FigureKey, samplerName } from "../results/figures.ts";
-import { drawSamples, type Drawn, studentSource } from "../sampling/draw.ts";
+import { type FigureKey, figureKey, samplerName } from "../results/figures.ts";
+import { type Drawn, drawSamples, studentSource } from "../sampling/draw.ts";
 import { goldenSection, type Probe } from "../sampling/golden_section.ts";
 import { withGuidance } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
@@ -40,6 +40,8 @@ export interface EvaluationInputs {
   readonly loss: number;
   /** Given where the student's noise came from a teacher: it is then measured on held-out z too. */
   readonly heldOut?: HeldOut;
+  /** Weights that were found before, by sampler; the others are searched for. */
+  readonly searches: Readonly<Record<string, Search>>;
   readonly signal: AbortSignal;
 }
 
@@ -64,7 +66,10 @@ export async function evaluate(inputs: EvaluationInputs): Promise<void> {
   const pictures: [string, { shape: number[]; data: Float32Array }][] = [];
   const measures = (metric: EvaluationRecipe["metrics"][number]) => recipe.metrics.includes(metric);
   if (measures("loss")) {
-    figures[figureKey({ row, checkpoint, metric: "loss" })] = { value: inputs.loss, sampleCount: Math.ceil(checkpoint / 10) };
+    figures[figureKey({ row, checkpoint, metric: "loss" })] = {
+      value: inputs.loss,
+      sampleCount: Math.ceil(checkpoint / 10),
+    };
   }
   for (const solver of recipe.samplers) {
     const name = samplerName(solver);
@@ -72,14 +77,21 @@ export async function evaluate(inputs: EvaluationInputs): Promise<void> {
       figures[figureKey({ row, checkpoint, sampler: name, guidance, metric })] = figure;
     for (const kind of recipe.guidance) {
       const guidance = guidanceName(kind);
-      const weight = kind === "unguided" ? 1 : (searches[name] = await searchWeight(inputs, solver)).weight;
+      const weight = kind === "unguided"
+        ? 1
+        : (searches[name] = inputs.searches[name] ?? await searchWeight(inputs, solver)).weight;
       const drawn = await draw(inputs, solver, weight, { count: recipe.samples, noise: "evaluation" });
       if (measures("frechet")) put("frechet", guidance, await distance(inputs, drawn));
-      if (kind === "search") put("guidanceWeight", guidance, { value: weight, sampleCount: recipe.guidanceSearch.samples });
+      if (kind === "search") {
+        put("guidanceWeight", guidance, { value: weight, sampleCount: recipe.guidanceSearch.samples });
+      }
       if (drawn.curvature && measures("curvature")) put("curvature", guidance, curvatureMeasurement(drawn.curvature));
       const { shape } = inputs.bench.train;
       const first = drawn.data.slice(0, pictured * drawn.data.length / recipe.samples);
-      pictures.push([`${name} ${guidance}`, { shape: [first.length / (shape[0] * shape[1] * shape[2]), ...shape], data: first }]);
+      pictures.push([`${name} ${guidance}`, {
+        shape: [first.length / (shape[0] * shape[1] * shape[2]), ...shape],
+        data: first,
+      }]);
     }
     if (inputs.heldOut && measures("priorMismatch")) {
       const drawn = await draw(inputs, solver, 1, { count: inputs.heldOut.labels.length, heldOut: inputs.heldOut });
@@ -87,7 +99,10 @@ export async function evaluate(inputs: EvaluationInputs): Promise<void> {
     }
   }
   await writeSafetensors(join(folder, "pictures.safetensors"), pictures, {});
-  await writeFileAtomic(join(folder, "evaluation.json"), JSON.stringify({ figures, searches } satisfies Evaluation, null, 1));
+  await writeFileAtomic(
+    join(folder, "evaluation.json"),
+    JSON.stringify({ figures, searches } satisfies Evaluation, null, 1),
+  );
 }
 
 type GuidanceName = NonNullable<FigureKey["guidance"]>;
@@ -103,7 +118,9 @@ async function searchWeight(inputs: EvaluationInputs, solver: SamplerRecipe): Pr
   const { weight, probes } = await goldenSection(async (w) => {
     const drawn = await draw(inputs, solver, w, { count: samples, noise: "guidanceSearch" });
     const { features } = await extractFeatures(inputs.bench.features, quantise(drawn.data));
-    return inputs.bench.reference.distance(statisticsOf(features, features.length / samples), { allowFewSamples: true });
+    return inputs.bench.reference.distance(statisticsOf(features, features.length / samples), {
+      allowFewSamples: true,
+    });
   }, { bracket: [low, high], iterations });
   return { weight, probes };
 }

@@ -1,3 +1,5 @@
+import { Problem } from "../core/problem.ts";
+
 /**
  * A signal that Ctrl-C or SIGTERM raises: training then saves and stops within
  * a step. A second one leaves at once. Never SIGUSR1, which opens a debugger.
@@ -6,7 +8,7 @@ export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) Deno.exit(130);
-    controller.abort();
+    controller.abort(new Problem("Stopped: run the same command to continue", { exitCode: 75 }));
   };
   for (const signal of ["SIGINT", ...(Deno.build.os === "windows" ? [] : ["SIGTERM"])] as Deno.Signal[]) {
     Deno.addSignalListener(signal, stop);

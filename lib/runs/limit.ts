@@ -23,6 +23,7 @@ export function limitRecipe(recipe: ResolvedRecipe, limit: number | undefined): 
       ...evaluation,
       checkpoints: [training.samples],
       samples: Math.min(evaluation.samples, limit),
+      images: Math.min(evaluation.images, Math.max(limit, 2)),
       guidanceSearch: {
         ...evaluation.guidanceSearch,
         samples: Math.min(evaluation.guidanceSearch.samples, limit),

@@ -6,14 +6,14 @@ import * as couplings from "../couplings/mod.ts";
 import type { Coupling, CouplingKind } from "../couplings/types.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
-import { evaluate, type HeldOut } from "./evaluate.ts";
+import { evaluate, type Evaluation, type EvaluationInputs, type HeldOut } from "./evaluate.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { limitRecipe } from "./limit.ts";
 import { planRows, type RowPlan, stagesOf } from "./plan.ts";
 import { printPlan } from "./dry_run.ts";
 import { reportRun } from "./report.ts";
-import { runStage, type StagePlan } from "./stages.ts";
-import { loadStudent, trainStudent, trainingLoss } from "./student.ts";
+import { readStage, runStage, type StagePlan } from "./stages.ts";
+import { loadStudent, trainingLoss, trainStudent } from "./student.ts";
 import { loadTeacher, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
 import { heldOutNoise, reportTeacher } from "./teacher_report.ts";
 import { loadSplits, openWorkbench, type Workbench } from "./workbench.ts";
@@ -54,26 +54,42 @@ async function runRow(run: Run, plan: RowPlan): Promise<void> {
   await run.stage(plan.coupling, async (folder) => {
     await writeFileAtomic(join(folder, "facts.json"), JSON.stringify((await coupling()).facts, null, 1));
   });
-  if (plan.teacher) await run.stage(plan.teacher.report, async (folder) => {
-    const { sigma } = await coupling();
-    const { teacher: recipe, name } = plan.row;
-    await reportTeacher(run.bench, teacher!, recipe, run.recipe.evaluation, { sigma: sigma!, folder, row: `${name} teacher`, signal: run.signal });
-  });
+  if (plan.teacher) {
+    await run.stage(plan.teacher.report, async (folder) => {
+      const { sigma } = await coupling();
+      const { teacher: recipe, name } = plan.row;
+      await reportTeacher(run.bench, teacher!, recipe, run.recipe.evaluation, {
+        sigma: sigma!,
+        folder,
+        row: `${name} teacher`,
+        signal: run.signal,
+      });
+    });
+  }
   let heldOut: HeldOut | undefined;
   for (const { seed, student, evaluations } of plan.seeds) {
-    await run.stage(student, async (folder) => await trainStudent(plan.row.student, await coupling(), run.bench.train, {
-      label: `student ${plan.row.name}, seed ${seed}`,
-      seed,
-      checkpoints: run.recipe.evaluation.checkpoints,
-      folder,
-      identity: { stage: student.folder.split("/").pop()! },
-      signal: run.signal,
-    }));
+    await run.stage(student, async (folder) =>
+      await trainStudent(plan.row.student, await coupling(), run.bench.train, {
+        label: `student ${plan.row.name}, seed ${seed}`,
+        seed,
+        checkpoints: run.recipe.evaluation.checkpoints,
+        folder,
+        identity: { stage: student.folder.split("/").pop()! },
+        signal: run.signal,
+      }));
     for (const { checkpoint, plan: evaluation } of evaluations) {
       await run.stage(evaluation, async (folder) => {
         const last = checkpoint === Math.max(...run.recipe.evaluation.checkpoints);
         if (teacher && last) heldOut ??= await openHeldOut(run, plan, teacher, await coupling());
-        await evaluateStudent(run, plan, { seed, checkpoint, student, folder, ...(last && heldOut && { heldOut }) });
+        const searches = await firstSearches(run, plan, seed, checkpoint);
+        await evaluateStudent(run, plan, {
+          seed,
+          checkpoint,
+          student,
+          folder,
+          searches,
+          ...(last && heldOut && { heldOut }),
+        });
       });
     }
   }
@@ -85,7 +101,11 @@ async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: Ro
   if (!training) return await loadTeacher(row.teacher, bench.train, pretrainedWeights(row.teacher));
   await stage(training, (folder) =>
     trainTeacher(row.teacher, bench.train, {
-      seed: 0, flips: row.flips, folder, identity: { stage: training.folder.split("/").pop()! }, signal,
+      seed: 0,
+      flips: row.flips,
+      folder,
+      identity: { stage: training.folder.split("/").pop()! },
+      signal,
     }));
   return await loadTeacher(row.teacher, bench.train, teacherWeights(row.teacher, training.folder));
 }
@@ -112,14 +132,22 @@ async function openCoupling(run: Run, { row, coupling }: RowPlan, flow?: Normali
   }
 }
 
-async function openHeldOut({ bench }: Run, { row }: RowPlan, flow: NormalizingFlow, { sigma }: Coupling) {
-  return await heldOutNoise(flow, bench.test, row.teacher.noiseStd, sigma!);
+async function openHeldOut({ bench, recipe }: Run, { row }: RowPlan, flow: NormalizingFlow, { sigma }: Coupling) {
+  return await heldOutNoise(flow, bench.test, row.teacher.noiseStd, sigma!, recipe.evaluation.images);
+}
+
+/** What the first seed's searches found, where the recipe has the other seeds take it. */
+async function firstSearches({ recipe }: Run, { seeds }: RowPlan, seed: number, checkpoint: number) {
+  const [first] = seeds;
+  if (recipe.evaluation.guidanceSearch.seeds === "each" || first!.seed === seed) return {};
+  const { plan } = first!.evaluations.find((evaluation) => evaluation.checkpoint === checkpoint)!;
+  return (await readStage<Evaluation>(plan, "evaluation.json")).searches;
 }
 
 async function evaluateStudent(
   { bench, recipe, signal }: Run,
   { row }: RowPlan,
-  what: { seed: number; checkpoint: number; student: StagePlan; folder: string; heldOut?: HeldOut },
+  what: Pick<EvaluationInputs, "seed" | "checkpoint" | "folder" | "searches" | "heldOut"> & { student: StagePlan },
 ): Promise<void> {
   const { student, checkpoint } = what;
   const { model, dispose } = await loadStudent(row.student, bench.train, student.folder, checkpoint);

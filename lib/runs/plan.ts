@@ -49,12 +49,25 @@ export async function planRows(recipe: ResolvedRecipe, options: RunOptions, spli
         ? await planStage({ name: `teacher ${row.name}`, key }, forced("teacher"))
         : undefined;
       teacherKey = own ? hashOf(key) : await hashFile(pretrainedWeights(row.teacher));
-      const reported = { teacher: teacherKey, noiseStd: row.teacher.noiseStd, data, features, samples: evaluation.samples, engine, code: measuring };
+      const reported = {
+        teacher: teacherKey,
+        noiseStd: row.teacher.noiseStd,
+        data,
+        features,
+        samples: evaluation.samples,
+        engine,
+        code: measuring,
+      };
       const report = await planStage({ name: `teacher report ${row.name}`, key: reported }, forced("teacher"));
       teacher = { ...(own && { training: own }), report };
     }
     const couplingKey = {
-      coupling: row.coupling, flips: row.flips, data: data.train, teacher: teacherKey ?? null, engine, code: training,
+      coupling: row.coupling,
+      flips: row.flips,
+      data: data.train,
+      teacher: teacherKey ?? null,
+      engine,
+      code: training,
     };
     const coupling = await planStage({ name: `coupling ${row.name}`, key: couplingKey }, forced("coupling"));
     const seeds = [];
@@ -63,7 +76,19 @@ export async function planRows(recipe: ResolvedRecipe, options: RunOptions, spli
       const student = await planStage({ name: `student ${row.name} seed ${seed}`, key: studentKey }, forced("student"));
       const evaluations = [];
       for (const checkpoint of recipe.evaluation.checkpoints) {
-        const key = { student: hashOf(studentKey), checkpoint, evaluation, data, features, seed, engine, code: measuring };
+        // Where only the first seed searches, the others depend on what it found.
+        const searched = recipe.evaluation.guidanceSearch.seeds === "each" ? seed : recipe.seeds[0]!;
+        const key = {
+          student: hashOf(studentKey),
+          searched: hashOf({ ...studentKey, seed: searched }),
+          checkpoint,
+          evaluation,
+          data,
+          features,
+          seed,
+          engine,
+          code: measuring,
+        };
         const name = `evaluation ${row.name} seed ${seed} at ${checkpoint}`;
         evaluations.push({ checkpoint, plan: await planStage({ name, key }, forced("evaluation")) });
       }

@@ -42,7 +42,12 @@ export async function reportRun(
   say(`written to ${out}/: table.md, figures.json, pictures and provenance`, options);
 }
 
-async function gather(recipe: ResolvedRecipe, options: RunOptions, bench: Workbench, rows: readonly RowPlan[]): Promise<Figures> {
+async function gather(
+  recipe: ResolvedRecipe,
+  options: RunOptions,
+  bench: Workbench,
+  rows: readonly RowPlan[],
+): Promise<Figures> {
   const figures: Record<string, Figure> = {};
   for (const { row, teacher, coupling, seeds } of rows) {
     const perSeed: Record<string, Measurement>[] = [];
@@ -57,7 +62,7 @@ async function gather(recipe: ResolvedRecipe, options: RunOptions, bench: Workbe
     if (teacher) Object.assign(figures, (await readStage<Evaluation>(teacher.report, "evaluation.json")).figures);
   }
   const metrics = [...new Set(Object.keys(figures).map((key) => parseFigureKey(key).metric))];
-  const { low, high, iterations, samples } = recipe.evaluation.guidanceSearch;
+  const { low, high, iterations, samples, seeds } = recipe.evaluation.guidanceSearch;
   return {
     caption: {
       title: recipe.title,
@@ -69,7 +74,8 @@ async function gather(recipe: ResolvedRecipe, options: RunOptions, bench: Workbe
       samples: recipe.evaluation.samples,
       seeds: recipe.seeds,
       guidance: `w of v_u + w (v_c − v_u) by golden section in [${low}, ${high}], ${iterations} iterations on ` +
-        `${samples} samples, for each row, seed, checkpoint and solver; unguided is w = 1.`,
+        `${samples} samples, for each row, checkpoint and solver, ` +
+        `${seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take"}; unguided is w = 1.`,
       ...(options.limit !== undefined && { notes: [`Cut to ${options.limit} samples: not comparable with anything.`] }),
     },
     metrics: Object.fromEntries(metrics.map((metric) => [metric, metricInfos[metric] ?? factInfo(metric)])),
@@ -88,10 +94,17 @@ async function writePlots(out: string, figures: Figures): Promise<void> {
 }
 
 /** Rows of the picture: couplings within each solver, the last checkpoint of the first seed, columns the same noise. */
-async function writeSamples(out: string, recipe: ResolvedRecipe, bench: Workbench, rows: readonly RowPlan[]): Promise<void> {
-  const pictures = await Promise.all(rows.map(async ({ seeds }) =>
-    (await readSafetensors(join(seeds[0]!.evaluations.at(-1)!.plan.folder, "pictures.safetensors"))).tensors
-  ));
+async function writeSamples(
+  out: string,
+  recipe: ResolvedRecipe,
+  bench: Workbench,
+  rows: readonly RowPlan[],
+): Promise<void> {
+  const pictures = await Promise.all(
+    rows.map(async ({ seeds }) =>
+      (await readSafetensors(join(seeds[0]!.evaluations.at(-1)!.plan.folder, "pictures.safetensors"))).tensors
+    ),
+  );
   for (const kind of recipe.evaluation.guidance) {
     const guidance = guidanceName(kind);
     const grid = recipe.evaluation.samplers.flatMap((solver) =>

@@ -3,7 +3,7 @@ import { stringify } from "@std/yaml";
 import { writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { say } from "../core/terminal.ts";
-import { tf, openEngine } from "../engine/mod.ts";
+import { openEngine, tf } from "../engine/mod.ts";
 import { bindFlow } from "../models/bind.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import { likelihood } from "../metrics/likelihood.ts";
@@ -31,10 +31,17 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
   const { pretrained, ...trained } = teacher;
   const code = await codeVersion("training"), commit = await commitHere();
   const key = { ...trained, data: splits.train.digest, flips, engine: engine.kind, code };
-  const plan = await planStage({ name: `teacher ${recipe.experiment} ${recipe.scale}`, key }, options.force !== undefined);
+  const plan = await planStage(
+    { name: `teacher ${recipe.experiment} ${recipe.scale}`, key },
+    options.force !== undefined,
+  );
   const { seconds } = await runStage(plan, (folder) =>
     trainTeacher(teacher, splits.train, {
-      seed: 0, flips, folder, identity: { stage: hashOf(key).slice(0, 16) }, signal: interruptSignal(),
+      seed: 0,
+      flips,
+      folder,
+      identity: { stage: hashOf(key).slice(0, 16) },
+      signal: interruptSignal(),
     }));
   const definition = flowOf(teacher, splits.train);
   const { flat } = await readWeights(teacherWeights(teacher, plan.folder), definition.specs);

@@ -31,40 +31,55 @@ export async function reportTeacher(
   const { noiseStd } = recipe;
   const rng = createRng(0).fork("teacherReport");
   for (const [name, dataset] of [["nll", bench.train], ["nllTest", bench.test]] as const) {
-    const bar = progress(`teacher, ${name}`, dataset.size, "images");
+    const count = Math.min(evaluation.images, dataset.size);
+    const bar = progress(`teacher, ${name}`, count, "images");
     const { nll, bitsPerDim } = await likelihood({
-      flow, dataset, noiseStd, batchSize: 250, rng: rng.fork(name),
+      flow,
+      dataset,
+      noiseStd,
+      batchSize: 250,
+      rng: rng.fork(name),
+      limit: count,
       onProgress: (done) => (options.signal.throwIfAborted(), bar.update(done)),
     });
     bar.stop();
     put(name, nll);
     if (name === "nllTest") put("bitsPerDim", bitsPerDim);
   }
-  const { noise, labels } = await heldOutNoise(flow, bench.test, noiseStd, options.sigma);
+  const { noise, labels } = await heldOutNoise(flow, bench.test, noiseStd, options.sigma, evaluation.images);
   const dims = noise.length / labels.length;
   for (const [name, figure] of Object.entries(priorMismatch({ z: noise, labels, dims }))) put(name, figure);
   put("frechet", await teacherDistance(bench, flow, noiseStd, evaluation, options.signal));
   await writeFileAtomic(join(options.folder, "evaluation.json"), JSON.stringify({ figures, searches: {} }, null, 1));
 }
 
-/** z = f(x + ηε′, c)/σ_f of a held-out split, `[size, …shape]`: what the student would have to be fed. */
+/** z = f(x + ηε′, c)/σ_f of held-out images, `[count, …shape]`: what the student would have to be fed. */
 export async function heldOutNoise(
-  flow: NormalizingFlow, dataset: Dataset, noiseStd: number, sigma: Float32Array,
+  flow: NormalizingFlow,
+  dataset: Dataset,
+  noiseStd: number,
+  sigma: Float32Array,
+  count: number,
 ): Promise<HeldOut> {
-  const dims = sigma.length;
-  const z = new Float32Array(dataset.size * dims);
+  const rows = Math.min(count, dataset.size), dims = sigma.length;
+  const z = new Float32Array(rows * dims), labels = new Int32Array(rows);
   let row = 0;
-  const inputs = { flow, dataset, noiseStd, batchSize: 250, rng: createRng(0).fork("heldOut") };
-  for await (const { noise } of encodeSplit(inputs)) {
-    for (let i = 0; i < noise.length; i++) z[row * dims + i] = noise[i]! / sigma[i % dims]!;
-    row += noise.length / dims;
+  const inputs = { flow, dataset, noiseStd, batchSize: 250, rng: createRng(0).fork("heldOut"), limit: rows };
+  for await (const encoded of encodeSplit(inputs)) {
+    labels.set(encoded.labels, row);
+    encoded.noise.forEach((value, i) => z[row * dims + i] = value / sigma[i % dims]!);
+    row += encoded.labels.length;
   }
-  return { noise: z, labels: dataset.labels };
+  return { noise: z, labels };
 }
 
 /** The teacher's own samples, its training noise removed, unguided. */
 async function teacherDistance(
-  bench: Workbench, flow: NormalizingFlow, noiseStd: number, { samples, batch }: EvaluationRecipe, signal: AbortSignal,
+  bench: Workbench,
+  flow: NormalizingFlow,
+  noiseStd: number,
+  { samples, batch }: EvaluationRecipe,
+  signal: AbortSignal,
 ): Promise<Measurement> {
   const bar = progress("teacher, decoding", samples, "samples");
   const { data } = await drawSamples({

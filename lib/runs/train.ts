@@ -63,7 +63,8 @@ export async function train(run: TrainingRun): Promise<void> {
       keepAverageAt: run.keepAt.map((samples) => stepsFor(samples, training.batch)),
       logPath: lossLog(folder),
       signal,
-      onStep: ({ step, loss }) => bar.update(Math.min(step * training.batch, training.samples), `loss ${loss.toFixed(4)}`),
+      onStep: ({ step, loss }) =>
+        bar.update(Math.min(step * training.batch, training.samples), `loss ${loss.toFixed(4)}`),
     });
   } finally {
     bar.stop();
@@ -80,6 +81,10 @@ function scheduleOf({ schedule, learningRate, warmupSteps, finalRate, samples, b
   const steps = stepsFor(samples, batch);
   // A short look (--limit) may be shorter than the warm-up.
   return createSchedule({
-    kind: schedule, learningRate, warmupSteps: Math.min(warmupSteps, steps), floor: Math.min(finalRate, learningRate), steps,
+    kind: schedule,
+    learningRate,
+    warmupSteps: Math.min(warmupSteps, steps),
+    floor: Math.min(finalRate, learningRate),
+    steps,
   });
 }

@@ -29,8 +29,13 @@ export interface Workbench extends Splits {
 /** @throws {Problem} when the data cannot be had, or fail their digest. */
 export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Splits> {
   const { kind, ...given } = recipe;
-  const member = (datasets as unknown as Record<string, { load(options: unknown, split: string): Promise<Dataset> }>)[kind];
-  if (!member) throw new Problem(`The data ${kind} of the paper's scale cannot be loaded by this version: use --scale quick or desk`);
+  const member =
+    (datasets as unknown as Record<string, { load(options: unknown, split: string): Promise<Dataset> }>)[kind];
+  if (!member) {
+    throw new Problem(
+      `The data ${kind} of the paper's scale cannot be loaded by this version: use --scale quick or desk`,
+    );
+  }
   const [train, test] = await Promise.all([member.load(given, "train"), member.load(given, "test")]);
   if (limit === undefined) return { train, test };
   // A fast look needs enough rows for a covariance of features, and no more.

@@ -16,10 +16,8 @@ export const assertAlmostEquals: (actual: number, expected: number, tolerance?: 
 export const assertLess: <T>(actual: T, expected: T, message?: string) => void = untyped.assertLess;
 export const assertLessOrEqual: <T>(actual: T, expected: T, message?: string) => void = untyped.assertLessOrEqual;
 export const assertGreater: <T>(actual: T, expected: T, message?: string) => void = untyped.assertGreater;
-export const assertGreaterOrEqual: <T>(actual: T, expected: T, message?: string) => void =
-  untyped.assertGreaterOrEqual;
-export const assertExists: <T>(actual: T, message?: string) => asserts actual is NonNullable<T> =
-  untyped.assertExists;
+export const assertGreaterOrEqual: <T>(actual: T, expected: T, message?: string) => void = untyped.assertGreaterOrEqual;
+export const assertExists: <T>(actual: T, message?: string) => asserts actual is NonNullable<T> = untyped.assertExists;
 export const assertMatch: (actual: string, expected: RegExp, message?: string) => void = untyped.assertMatch;
 export const assertStringIncludes: (actual: string, expected: string, message?: string) => void =
   untyped.assertStringIncludes;

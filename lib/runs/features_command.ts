@@ -1,0 +1,23 @@
+import { progress, say } from "../core/terminal.ts";
+import { openEngine } from "../engine/mod.ts";
+import { makeFeatureArtifact } from "../metrics/feature_artifact.ts";
+import { featureTraining } from "../metrics/feature_training.ts";
+import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { loadSplits } from "./workbench.ts";
+
+/** Trains the feature network of a recipe's data and keeps it under `features.pretrained`. */
+export async function featuresCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
+  const engine = await openEngine(options.engine);
+  say(`engine: ${engine.kind}, ${engine.version} on ${engine.device} (${engine.reason})`, options);
+  const sets = await loadSplits(recipe.data);
+  const made = { data: recipe.data, seed: 0, training: featureTraining.parse({}) };
+  const folder = recipe.features.pretrained;
+  let bar: ReturnType<typeof progress> | undefined;
+  const card = await makeFeatureArtifact(folder, made, sets, engine, ({ step, steps, loss }) => {
+    bar ??= progress("feature network", steps, "steps", options);
+    bar.update(step, `loss ${loss.toFixed(3)}`);
+  });
+  bar?.stop();
+  const { testAccuracy, floor } = card;
+  say(`written to ${folder}/: test accuracy ${testAccuracy}, FD of the test set ${floor.value.toFixed(3)}`, options);
+}

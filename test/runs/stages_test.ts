@@ -1,0 +1,77 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Problem } from "../../lib/core/problem.ts";
+import { firstDifference, planStage, readStage, runStage } from "../../lib/runs/stages.ts";
+
+const stage = (key: Record<string, unknown>) => ({ name: "student NFM seed 0", key });
+const make = async (folder: string) => await Deno.writeTextFile(`${folder}/value.json`, "7");
+
+async function inFolder(test: (root: string) => Promise<void>) {
+  const root = await Deno.makeTempDir();
+  try {
+    await test(root);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+Deno.test("planStage() says why a stage must run, and runStage() keeps it for the next run", () =>
+  inFolder(async (root) => {
+    const first = await planStage(stage({ student: { width: 64 }, code: "a" }), false, root);
+    assertEquals([first.done, first.reason], [false, "not made yet"]);
+    assertEquals((await runStage(first, make)).skipped, false);
+
+    const again = await planStage(stage({ student: { width: 64 }, code: "a" }), false, root);
+    assertEquals([again.done, again.reason], [true, "unchanged"]);
+    const untouched = () => Promise.reject(new Error("a finished stage ran again"));
+    assertEquals((await runStage(again, untouched)).skipped, true);
+    assertEquals(await readStage<number>(again, "value.json"), 7);
+
+    const wider = await planStage(stage({ student: { width: 128 }, code: "a" }), false, root);
+    assertEquals([wider.done, wider.reason], [false, "student.width was 64, is 128"]);
+    const recoded = await planStage(stage({ student: { width: 64 }, code: "b" }), false, root);
+    assertEquals([recoded.done, recoded.reason], [false, "the code changed"]);
+  }));
+
+Deno.test("runStage() goes on with what an interrupted run left, and a forced one starts over", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 1 });
+    const plan = await planStage(key, false, root);
+    await assertRejects(() =>
+      runStage(plan, async (folder) => {
+        await Deno.writeTextFile(`${folder}/checkpoint`, "half");
+        throw new Problem("stopped", { exitCode: 75 });
+      }), Problem);
+    const resumed = await planStage(key, false, root);
+    assertEquals([resumed.done, resumed.reason], [false, "begun before, goes on from there"]);
+    await runStage(resumed, async (folder) => assertEquals(await Deno.readTextFile(`${folder}/checkpoint`), "half"));
+
+    const forced = await planStage(key, true, root);
+    assertEquals([forced.done, forced.reason], [false, "forced"]);
+    await runStage(forced, async (folder) => {
+      const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+      assertEquals(left, ["lock"]);
+    });
+  }));
+
+Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
+  inFolder(async (root) => {
+    const plan = await planStage(stage({ seed: 2 }), false, root);
+    await Deno.mkdir(plan.folder, { recursive: true });
+    const script = `const f = Deno.openSync(${JSON.stringify(`${plan.folder}/lock`)}, {create: true, write: true});` +
+      `f.lockSync(true); f.writeSync(new TextEncoder().encode(String(Deno.pid))); console.log("held"); await new Promise(() => setTimeout(() => {}, 60000));`;
+    const args = ["eval", script];
+    const holder = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "null" }).spawn();
+    const reader = holder.stdout.getReader();
+    await reader.read();
+    const refused = await assertRejects(() => runStage(plan, make), Problem, `(process ${holder.pid})`);
+    assertEquals(refused.exitCode, 73);
+    holder.kill("SIGKILL");
+    await holder.status;
+    await reader.cancel();
+    assertEquals((await runStage(plan, make)).skipped, false, "the lock went with the process");
+  }));
+
+Deno.test("firstDifference() names the path of the first value that changed", () => {
+  assertEquals(firstDifference({ a: { b: [1, 2] } }, { a: { b: [1, 3] } }), "a.b was [1,2], is [1,3]");
+  assertEquals(firstDifference({ a: 1 }, { a: 1, b: "x" }), 'b was absent, is "x"');
+});

@@ -1,0 +1,107 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { locate } from "../../lib/engine/locate.ts";
+
+/**
+ * The command as a person runs it, on real data and the committed teacher, cut
+ * down by --limit. Each workspace has its own kept stages, so that "twice" means
+ * computed twice.
+ */
+const project = fileURLToPath(new URL("../../", import.meta.url));
+const native = await locate() !== undefined;
+
+async function workspace(): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "nfm-test-" });
+  for (const name of ["experiments", "results", "deno.lock"]) await Deno.symlink(join(project, name), join(folder, name));
+  return folder;
+}
+
+function table4(cwd: string, ...args: string[]) {
+  const command = ["run", "--quiet", "-A", "--config", join(project, "deno.json"), join(project, "lib/cli.ts")];
+  return new Deno.Command(Deno.execPath(), {
+    args: [...command, "run", "table4", "--out", "out", ...args],
+    cwd,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function finish(cwd: string, ...args: string[]) {
+  const { code, stdout, stderr } = await table4(cwd, ...args).output();
+  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+}
+
+async function figuresOf(cwd: string): Promise<string> {
+  return await Deno.readTextFile(join(cwd, "out", "figures.json"));
+}
+
+for (const engine of ["wasm", ...(native ? ["native"] : [])]) {
+  Deno.test(`table4 runs end to end on ${engine}, writes every file, and skips what is unchanged`, async () => {
+    const cwd = await workspace();
+    const args = ["--limit", "64", "--engine", engine];
+    const first = await finish(cwd, ...args);
+    assertEquals(first.code, 0, first.err);
+    for (const name of ["table.md", "resolved.yaml", "provenance.json", "convergence-unguided.svg", "samples-unguided.png"]) {
+      assert((await Deno.stat(join(cwd, "out", name))).size > 0, name);
+    }
+    const figures = JSON.parse(await figuresOf(cwd));
+    for (const row of ["FM", "SD-FM", "NFM"]) {
+      for (const nfe of [31, 15, 7]) {
+        const figure = figures.figures[`${row} / 64 / heun ${nfe} / unguided / frechet`];
+        assert(Number.isFinite(figure?.value) && figure.value > 0, `${row} at NFE ${nfe}`);
+      }
+    }
+    assertEquals(figures.figures["SD-FM / labelMismatch"].value, 0);
+    const again = await finish(cwd, ...args);
+    assertEquals(again.code, 0, again.err);
+    assertStringIncludes(again.err, "every stage is unchanged");
+    assertEquals(JSON.parse(await figuresOf(cwd)), figures);
+    await Deno.remove(cwd, { recursive: true });
+  });
+}
+
+Deno.test({
+  name: "table4 stopped in the middle of a training and started again gives the same bytes as an undisturbed run",
+  ignore: !native || Deno.build.os === "windows",
+  async fn() {
+    const args = ["--limit", "1024", "--engine", "native", "evaluation.samplers=[{method: heun, nfe: 3}]", "evaluation.samples=64"];
+    const undisturbed = await workspace(), disturbed = await workspace();
+    const whole = await finish(undisturbed, ...args);
+    assertEquals(whole.code, 0, whole.err);
+
+    const child = table4(disturbed, ...args).spawn();
+    await untilTraining(disturbed);
+    child.kill("SIGTERM");
+    const { code, stderr } = await child.output();
+    assertEquals(code, 75, new TextDecoder().decode(stderr));
+    assertStringIncludes(new TextDecoder().decode(stderr), "run the same command to continue");
+    const resumed = await finish(disturbed, ...args);
+    assertEquals(resumed.code, 0, resumed.err);
+    assertStringIncludes(resumed.err, "begun before, goes on from there");
+    assertEquals(await figuresOf(disturbed), await figuresOf(undisturbed));
+    for (const cwd of [undisturbed, disturbed]) await Deno.remove(cwd, { recursive: true });
+  },
+});
+
+/** Waits until a student has logged a step. */
+async function untilTraining(cwd: string): Promise<void> {
+  const stages = join(cwd, ".nfm/stages");
+  for (let tries = 0; tries < 3000; tries++) {
+    for (const stage of await names(stages)) {
+      if (!stage.startsWith("student")) continue;
+      for (const hash of await names(join(stages, stage))) {
+        const log = await Deno.stat(join(stages, stage, hash, "loss.jsonl")).catch(() => undefined);
+        if (log && log.size > 0) return;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error("no training began within a minute");
+}
+
+async function names(folder: string): Promise<string[]> {
+  return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch(() => []);
+}
