@@ -26,7 +26,7 @@ const bestOfChunk = trace(
  * keeping the best so far; the first of equals wins.
  *
  * @param potential g, as `placePotential` gives it
- * @param rows `[views · padded, width]`, as `noiseRows` gives them
+ * @param rows `[padded · views, width]`, as `noiseRows` gives them
  * @param count samples to report, without the padding
  */
 export async function assign(
@@ -35,7 +35,7 @@ export async function assign(
   rows: Tensor,
   count: number = rows.shape[0]! / viewsOf(points.features),
 ): Promise<Assignment> {
-  const padded = rows.shape[0]! / viewsOf(points.features);
+  const views = viewsOf(points.features);
   const result = {
     index: new Int32Array(count),
     mirrored: new Uint8Array(count),
@@ -46,12 +46,12 @@ export async function assign(
     const [index, score] = await Promise.all([best.index.data(), best.score.data()]);
     best.index.dispose();
     best.score.dispose();
-    for (let row = 0; row < rows.shape[0]!; row++) {
-      const i = row % padded;
-      if (i >= count || score[row]! <= result.score[i]!) continue;
-      result.score[i] = score[row]!;
-      result.index[i] = c * points.chunkSize + index[row]!;
-      result.mirrored[i] = row < padded ? 0 : 1;
+    for (let row = 0; row < count * views; row++) {
+      const sample = Math.floor(row / views);
+      if (score[row]! <= result.score[sample]!) continue;
+      result.score[sample] = score[row]!;
+      result.index[sample] = c * points.chunkSize + index[row]!;
+      result.mirrored[sample] = row % views;
     }
   }
   return result;

@@ -7,7 +7,7 @@
  * @param hits `[size]`, how often each point was hit
  * @param weights `[size]`, summing to 1; points of weight 0 are left out
  *
- * @example Half of the pairs of draws meet, as they do by chance with two points of weight 1/2
+ * @example A third of the pairs of draws meet, where half would by chance; then all of them do
  * ```ts
  * import { chiSquared } from "./chi_squared.ts";
  * import { assertAlmostEquals } from "@std/assert";

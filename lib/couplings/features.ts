@@ -31,8 +31,8 @@ export function widthOf({ dimension, label }: Features): number {
 }
 
 /**
- * Noise as feature rows `[views · padded, width]`: the samples as they are,
- * then mirrored; each view is filled up with zeros to `padded` samples.
+ * Noise as feature rows `[padded · views, width]`: each sample as it is, then
+ * mirrored; filled up with zeros to `padded` samples.
  *
  * @param noise `[count, dimension]`
  * @param labels `[count]`, read where labels are features
@@ -40,17 +40,17 @@ export function widthOf({ dimension, label }: Features): number {
 export function noiseRows(features: Features, noise: Float32Array, labels?: Int32Array, padded?: number): Tensor {
   const { dimension, mirror } = features, width = widthOf(features), views = viewsOf(features);
   const count = noise.length / dimension, height = padded ?? count;
-  const rows = new Float32Array(views * height * width);
+  const rows = new Float32Array(height * views * width);
   for (let i = 0; i < count; i++) {
     const sample = noise.subarray(i * dimension, (i + 1) * dimension);
     for (let view = 0; view < views; view++) {
-      const row = rows.subarray((view * height + i) * width, (view * height + i + 1) * width);
+      const row = rows.subarray((i * views + view) * width, (i * views + view + 1) * width);
       row.set(sample);
       if (view === 1) mirrorInPlace(row.subarray(0, dimension), mirror![2]);
       writeLabel(row, features, labels?.[i]);
     }
   }
-  return tf.tensor2d(rows, [views * height, width]);
+  return tf.tensor2d(rows, [height * views, width]);
 }
 
 /** Writes √β·onehot(label) behind the image values of a feature row. */

@@ -5,7 +5,7 @@ import { chiSquared } from "./chi_squared.ts";
 import { viewsOf, widthOf } from "./features.ts";
 import { placePotential, type PointSet } from "./point_set.ts";
 
-/** Fresh noise, as `noiseRows` `[views · count, width]`. */
+/** Fresh noise, as `noiseRows` `[count · views, width]`. */
 export type NoiseSource = (count: number, rng: Rng) => Tensor;
 
 /** A set of points with a dual potential `[size]`. */

@@ -7,7 +7,7 @@ import { softShares } from "./soft_assignment.ts";
 
 /** When a fit of the potential is good enough, and what it may cost. */
 export interface FitOptions {
-  /** Stop when χ² on fresh noise is at most this. */
+  /** Stop when χ² on fresh noise is below this by one standard error. */
   readonly chiSquared: number;
   /** Noise samples a step. */
   readonly batchSize: number;
@@ -34,10 +34,12 @@ interface Descent {
   readonly sweep: number;
   readonly potential: Float64Array;
   readonly average: Float64Array;
+  /** At the last check. */
+  chiSquared: number;
   fit?: Fit;
 }
 
-const averagingPower = 2;
+const averagingPower = 1;
 
 /**
  * Fits dual potentials g of semidiscrete optimal transport from noise to each
@@ -48,12 +50,12 @@ const averagingPower = 2;
  * All lengths are in units of the scores' own spread, √(E‖y‖² / 2 ln N), so the
  * settings do not depend on the data's scale. The maximum is smoothed by an
  * entropic ε that falls from one unit as 1/sweeps, and the step as sweeps^−0.6;
- * what is used is the average of the iterates with weights growing as k²
+ * what is used is the average of the iterates with weights growing as k
  * (polynomial-decay averaging, Shamir and Zhang 2013), which forgets the start
- * and is where the accuracy comes from: the last iterate has ten times the χ².
+ * and is where the accuracy comes from: the last iterate has several times the χ².
  *
- * A set is done when χ² on noise drawn for that check alone is at most
- * `options.chiSquared`, or when it has used up its draws: `converged` tells.
+ * A set is done when χ² on noise drawn for that check alone is a standard
+ * error below `options.chiSquared`, or when it has used up its draws: `converged` tells.
  */
 export async function fitPotentials(
   sets: readonly PointSet[],
@@ -75,8 +77,8 @@ export async function fitPotentials(
     const drawsPerPoint = step * batchSize / Math.max(...sets.map(({ size }) => size));
     if (step >= nextCheck) {
       await check(active(), step, source, options, rng.fork("check").at(step));
-      nextCheck = Math.ceil(step * 1.25);
-      const worst = Math.max(...descents.map(({ fit }) => fit?.chiSquared ?? options.chiSquared));
+      nextCheck = Math.ceil(step * 1.15);
+      const worst = Math.max(...descents.map(({ chiSquared }) => chiSquared));
       const open = active().length;
       note = `${sets.length - open} of ${sets.length} potentials fitted, worst χ² ${worst.toFixed(4)}`;
     }
@@ -106,6 +108,7 @@ function start(points: PointSet, batchSize: number): Descent {
     sweep: Math.max(5, size / batchSize),
     potential,
     average: new Float64Array(size),
+    chiSquared: Infinity,
   };
 }
 
@@ -137,14 +140,11 @@ async function check(
   const draws = drawsFor(chiSquared, Math.max(...descents.map(({ points }) => points.size)));
   const masses = await measureMasses(transports, source, draws, rng);
   descents.forEach((descent, i) => {
-    const converged = masses[i]!.chiSquared <= chiSquared;
+    descent.chiSquared = masses[i]!.chiSquared;
+    // `drawsFor` makes the standard error a fifth of the target.
+    const converged = descent.chiSquared <= 0.8 * chiSquared;
     if (!converged && step * batchSize / descent.points.size < maxDrawsPerPoint) return;
-    descent.fit = {
-      potential: transports[i]!.potential,
-      iterations: step,
-      chiSquared: masses[i]!.chiSquared,
-      converged,
-    };
+    descent.fit = { potential: transports[i]!.potential, iterations: step, chiSquared: descent.chiSquared, converged };
   });
 }
 

@@ -65,12 +65,6 @@ export async function evaluate(inputs: EvaluationInputs): Promise<void> {
   const searches: Record<string, Search> = {};
   const pictures: [string, { shape: number[]; data: Float32Array }][] = [];
   const measures = (metric: EvaluationRecipe["metrics"][number]) => recipe.metrics.includes(metric);
-  if (measures("loss")) {
-    figures[figureKey({ row, checkpoint, metric: "loss" })] = {
-      value: inputs.loss,
-      sampleCount: Math.ceil(checkpoint / 10),
-    };
-  }
   for (const solver of recipe.samplers) {
     const name = samplerName(solver);
     const put = (metric: string, guidance: GuidanceName, figure: Measurement) =>
@@ -97,6 +91,12 @@ export async function evaluate(inputs: EvaluationInputs): Promise<void> {
       const drawn = await draw(inputs, solver, 1, { count: inputs.heldOut.labels.length, heldOut: inputs.heldOut });
       put("frechetHeldOut", "unguided", await distance(inputs, drawn));
     }
+  }
+  if (measures("loss")) {
+    figures[figureKey({ row, checkpoint, metric: "loss" })] = {
+      value: inputs.loss,
+      sampleCount: Math.ceil(checkpoint / 10),
+    };
   }
   await writeSafetensors(join(folder, "pictures.safetensors"), pictures, {});
   await writeFileAtomic(

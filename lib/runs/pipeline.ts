@@ -4,6 +4,7 @@ import { createRng } from "../core/rng.ts";
 import { duration, progress, say } from "../core/terminal.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { Coupling, CouplingKind } from "../couplings/types.ts";
+import { locate } from "../engine/locate.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { evaluate, type Evaluation, type EvaluationInputs, type HeldOut } from "./evaluate.ts";
@@ -36,7 +37,10 @@ interface Run {
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
   const recipe = limitRecipe(given, options.limit);
   const splits = await loadSplits(recipe.data, options.limit);
-  if (options.dryRun) return printPlan(recipe, await planRows(recipe, options, splits), splits);
+  if (options.dryRun) {
+    const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;
+    return printPlan(recipe, await planRows(recipe, { ...options, engine }, splits), splits);
+  }
   const bench = await openWorkbench(recipe, options, splits);
   const rows = await planRows(recipe, { ...options, engine: bench.engine.kind }, splits);
   const seconds: Record<string, number> = {};

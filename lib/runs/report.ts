@@ -62,7 +62,6 @@ async function gather(
     if (teacher) Object.assign(figures, (await readStage<Evaluation>(teacher.report, "evaluation.json")).figures);
   }
   const metrics = [...new Set(Object.keys(figures).map((key) => parseFigureKey(key).metric))];
-  const { low, high, iterations, samples, seeds } = recipe.evaluation.guidanceSearch;
   return {
     caption: {
       title: recipe.title,
@@ -73,14 +72,21 @@ async function gather(
       features: bench.featuresName,
       samples: recipe.evaluation.samples,
       seeds: recipe.seeds,
-      guidance: `w of v_u + w (v_c − v_u) by golden section in [${low}, ${high}], ${iterations} iterations on ` +
-        `${samples} samples, for each row, checkpoint and solver, ` +
-        `${seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take"}; unguided is w = 1.`,
+      guidance: guidanceNote(recipe),
       ...(options.limit !== undefined && { notes: [`Cut to ${options.limit} samples: not comparable with anything.`] }),
     },
     metrics: Object.fromEntries(metrics.map((metric) => [metric, metricInfos[metric] ?? factInfo(metric)])),
     figures,
   };
+}
+
+/** How the guided figures came about, for the caption. */
+function guidanceNote({ evaluation }: ResolvedRecipe): string {
+  if (!evaluation.guidance.includes("search")) return "none: every figure is unguided, w = 1; the paper's are guided.";
+  const { low, high, iterations, samples, seeds } = evaluation.guidanceSearch;
+  const searched = seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take";
+  return `w of v_u + w (v_c − v_u) by golden section in [${low}, ${high}], ${iterations} iterations on ${samples} ` +
+    `samples, for each row, checkpoint and solver, ${searched}; unguided is w = 1.`;
 }
 
 async function writePlots(out: string, figures: Figures): Promise<void> {

@@ -17,11 +17,12 @@ async function withCoupling(
   kind: CouplingKind,
   inputs: Partial<CouplingInputs>,
   use: (coupling: Coupling) => Promise<void>,
+  options: unknown = {},
 ) {
   const teacher = randomTeacher();
   const coupling = await kind.build(
     { dataset, teacher, rng: createRng(1), flips: false, ...inputs },
-    kind.options.parse(precise[name] ?? {}),
+    kind.options.parse(options),
   );
   await use(coupling);
   coupling.dispose();
@@ -85,7 +86,7 @@ for (const [name, kind] of registry) {
       assert(greatest(hits.map((hit) => hit - expected)) < 5 * Math.sqrt(expected), `hits ${hits}`);
       assertEquals(Array.from(labels), Array.from(index, (row) => dataset.labels[row]!));
       assertEquals(greatest(await mirroredRows(data, index)), 0);
-    });
+    }, precise[name]);
   });
 
   await testOnEachEngine(`${name}: with flips, half of the images are mirrored`, async () => {

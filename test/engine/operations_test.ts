@@ -136,7 +136,7 @@ Deno.test("operations: every operation that the project's sources call is in the
   const others = new Set(
     ("tensor tensor1d tensor2d tensor3d tensor4d scalar fill zeros ones tidy keep dispose customGrad grad grads valueAndGrad " +
       "valueAndGrads variableGrads data dataSync array arraySync asScalar as1D toString print ready memory engine setBackend " +
-      "getBackend registerBackend").split(" "),
+      "getBackend registerBackend registerKernel unregisterKernel").split(" "),
   );
   const missing = new Set<string>();
   for await (const [path, text] of sources(join(import.meta.dirname!, "../../lib"))) {
