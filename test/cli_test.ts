@@ -13,7 +13,10 @@ async function run(...args: string[]) {
 
 /** A command line, and what its one line must say. */
 const mistakes: readonly (readonly [args: string[], message: string])[] = [
-  [["rnu", "table4"], 'There is no command "rnu"; expected one of run, show, teacher, features, engine; did you mean "run"?; see --help'],
+  [
+    ["rnu", "table4"],
+    'There is no command "rnu"; expected one of run, show, teacher, features, engine; did you mean "run"?; see --help',
+  ],
   [["run", "tabel4"], 'There is no experiment "tabel4"; did you mean "table4"?'],
   [["run", "table4", "--scale", "dsk"], '--scale dsk: expected one of quick, desk, paper; did you mean "desk"?'],
   [

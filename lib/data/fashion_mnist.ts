@@ -3,11 +3,13 @@ import { Problem } from "../core/problem.ts";
 import type { DatasetKind } from "./kind.ts";
 import { loadMnistFormat, mnistFiles } from "./mnist_format.ts";
 import { preparedSizes } from "./prepare.ts";
+import { fewer, trainingImages } from "./subset.ts";
 import type { Dataset } from "./types.ts";
 
 const options = z.strictObject({
   size: z.literal(preparedSizes).default(16)
     .describe("Side in pixels: 28 as published, 16 and 8 by box averages of the images padded to 32"),
+  images: trainingImages,
   root: z.string().min(1).optional()
     .describe("Folder of the four files, gzipped or not; without it the usual places are searched"),
 });
@@ -26,10 +28,10 @@ const usualPlaces = ["/usr/share/datasets/fashion-mnist", ".nfm/data/fashion-mni
 export const fashionMnist = {
   options,
   /** @throws {Problem} if a file is missing (saying how to get it), damaged, or not the published one */
-  load({ size, root }: z.output<typeof options>, split: "train" | "test"): Promise<Dataset> {
+  async load({ size, root, images }: z.output<typeof options>, split: "train" | "test"): Promise<Dataset> {
     const folders = root === undefined ? usualPlaces : [root];
     const locate = (file: string) => findFile(file, folders);
-    return loadMnistFormat({ name: "fashionMnist", locate, digests, split, size });
+    return fewer(await loadMnistFormat({ name: "fashionMnist", locate, digests, split, size }), images);
   },
 } satisfies DatasetKind<z.output<typeof options>>;
 

@@ -6,11 +6,13 @@ import { Problem } from "../core/problem.ts";
 import type { DatasetKind } from "./kind.ts";
 import { loadMnistFormat } from "./mnist_format.ts";
 import { preparedSizes } from "./prepare.ts";
+import { fewer, trainingImages } from "./subset.ts";
 import type { Dataset } from "./types.ts";
 
 const options = z.strictObject({
   size: z.literal(preparedSizes).default(16)
     .describe("Side in pixels: 28 as published, 16 and 8 by box averages of the images padded to 32"),
+  images: trainingImages,
 });
 
 const digests = {
@@ -24,8 +26,8 @@ const digests = {
 export const mnist = {
   options,
   /** @throws {Problem} if the package is not installed or one of its files is damaged */
-  load({ size }: z.output<typeof options>, split: "train" | "test"): Promise<Dataset> {
-    return loadMnistFormat({ name: "mnist", locate: packageFile, digests, split, size });
+  async load({ size, images }: z.output<typeof options>, split: "train" | "test"): Promise<Dataset> {
+    return fewer(await loadMnistFormat({ name: "mnist", locate: packageFile, digests, split, size }), images);
   },
 } satisfies DatasetKind<z.output<typeof options>>;
 

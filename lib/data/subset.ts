@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { hashOf } from "../core/hash.ts";
 import { createRng } from "../core/rng.ts";
 import type { Dataset } from "./types.ts";
@@ -27,4 +28,13 @@ export function subset(dataset: Dataset, count: number): Dataset {
       return dataset.gather(indices.map((index) => rows[index]!), flipped);
     },
   };
+}
+
+/** The option of a dataset that makes a training set smaller. */
+export const trainingImages = z.int().positive().optional()
+  .describe("Train on this many images, the first of one fixed order, instead of all");
+
+/** A training set cut to `images`; a test set, or one that has no more, as it is. */
+export function fewer(dataset: Dataset, images: number | undefined): Dataset {
+  return images === undefined || dataset.split === "test" || images >= dataset.size ? dataset : subset(dataset, images);
 }

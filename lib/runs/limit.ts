@@ -1,7 +1,14 @@
-import type { ResolvedRecipe, TrainingRecipe } from "../recipes/types.ts";
+import type { ResolvedRecipe, RunOptions, TrainingRecipe } from "../recipes/types.ts";
 
-/** A recipe cut down for a fast look (`--limit`): the same stages on at most `limit` samples each. */
-export function limitRecipe(recipe: ResolvedRecipe, limit: number | undefined): ResolvedRecipe {
+/**
+ * A recipe cut down for a fast look (`--limit`): the same stages on at most
+ * `limit` samples each. A committed teacher stays what it is.
+ */
+export function limitRecipe(
+  recipe: ResolvedRecipe,
+  limit: number | undefined,
+  teacherOption: RunOptions["teacher"],
+): ResolvedRecipe {
   if (limit === undefined) return recipe;
   const { teacher, student, evaluation } = recipe;
   const shorter = (training: TrainingRecipe): TrainingRecipe => {
@@ -11,7 +18,7 @@ export function limitRecipe(recipe: ResolvedRecipe, limit: number | undefined): 
   const training = shorter(student.training);
   return {
     ...recipe,
-    teacher: { ...teacher, training: shorter(teacher.training) },
+    teacher: teacherOption === "train" ? { ...teacher, training: shorter(teacher.training) } : teacher,
     student: { ...student, training },
     rows: Object.fromEntries(
       Object.entries(recipe.rows).map(([name, row]) => [name, {

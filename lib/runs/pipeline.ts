@@ -35,7 +35,7 @@ interface Run {
  * it, so that a second run skips it and an interrupted one goes on.
  */
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
-  const recipe = limitRecipe(given, options.limit);
+  const recipe = limitRecipe(given, options.limit, options.teacher);
   const splits = await loadSplits(recipe.data, options.limit);
   if (options.dryRun) {
     const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;

@@ -5,7 +5,7 @@ import { rowRecipes } from "../recipes/rows.ts";
 import { type ResolvedRecipe, type RowRecipe, type RunOptions, type Stage as Kind, stages } from "../recipes/types.ts";
 import { codeVersion } from "./code_version.ts";
 import { planStage, type StagePlan } from "./stages.ts";
-import { pretrainedWeights } from "./teacher.ts";
+import { checkPretrained, pretrainedWeights } from "./teacher.ts";
 import type { Splits } from "./workbench.ts";
 
 /** The stages of one row. Rows with the same teacher or coupling share the stage. */
@@ -48,6 +48,7 @@ export async function planRows(recipe: ResolvedRecipe, options: RunOptions, spli
       const own = options.teacher === "train"
         ? await planStage({ name: `teacher ${row.name}`, key }, forced("teacher"))
         : undefined;
+      if (!own) await checkPretrained(row.teacher, recipe.data, row.flips);
       teacherKey = own ? hashOf(key) : await hashFile(pretrainedWeights(row.teacher));
       const reported = {
         teacher: teacherKey,

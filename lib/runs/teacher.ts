@@ -1,13 +1,18 @@
 import { join } from "node:path";
+import { parse } from "@std/yaml";
+import { exists, readText } from "../core/files.ts";
+import { hashOf } from "../core/hash.ts";
+import { Problem } from "../core/problem.ts";
 import { createRng, type Rng } from "../core/rng.ts";
 import { tf } from "../engine/mod.ts";
 import type { Dataset } from "../data/types.ts";
 import { bindFlow } from "../models/bind.ts";
 import * as flows from "../models/flows.ts";
 import type { FlowDefinition, NormalizingFlow } from "../models/types.ts";
-import type { TeacherRecipe } from "../recipes/types.ts";
+import type { DataRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
+import { firstDifference } from "./stages.ts";
 import { keptAverage, train } from "./train.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */
@@ -52,6 +57,31 @@ export function teacherWeights(recipe: TeacherRecipe, folder: string): string {
 
 /** The weights of a committed teacher. */
 export const pretrainedWeights = (recipe: TeacherRecipe): string => join(recipe.pretrained, "teacher.safetensors");
+
+/**
+ * Makes sure that a committed teacher is the one that the recipe describes: an
+ * override of `teacher` without `--teacher train` would otherwise do nothing.
+ *
+ * @throws {Problem} naming the first key in which they differ, or the file that is missing.
+ */
+export async function checkPretrained(recipe: TeacherRecipe, data: DataRecipe, flips: boolean): Promise<void> {
+  const { pretrained, ...trained } = recipe;
+  const path = join(pretrained, "recipe.yaml");
+  if (!await exists(path)) {
+    throw new Problem(
+      `There is no teacher in ${pretrained}: train one with \`deno task teacher\`, or run with --teacher train`,
+    );
+  }
+  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
+  const made = parse(await readText(path)) as Record<string, unknown>;
+  const now: Record<string, unknown> = { data: prepared, flips, ...trained };
+  const difference = hashOf(made) === hashOf(now) ? undefined : firstDifference(made, now);
+  if (difference === undefined) return;
+  throw new Problem(
+    `The teacher in ${pretrained} was made by another recipe (${difference}): run with --teacher train to train this one, ` +
+      "or name another folder in teacher.pretrained",
+  );
+}
 
 /** A frozen teacher from its file. The flat vector lives as long as the process. */
 export async function loadTeacher(recipe: TeacherRecipe, dataset: Dataset, path: string): Promise<NormalizingFlow> {

@@ -51,9 +51,12 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
   const nll = await likelihood({ ...inputs, dataset: splits.train });
   const nllTest = await likelihood({ ...inputs, dataset: splits.test });
   vector.dispose();
-  const recipeHash = hashOf({ data: recipe.data, flips, ...trained });
+  // Where the files lie is not part of what was made.
+  const { root: _, ...data } = recipe.data as typeof recipe.data & { root?: string };
+  const made = { data, flips, ...trained };
+  const recipeHash = hashOf(made);
   await writeWeights(pretrainedWeights(teacher), definition.specs, flat, { recipe: recipeHash });
-  await writeFileAtomic(join(pretrained, "recipe.yaml"), stringify({ data: recipe.data, flips, ...trained }));
+  await writeFileAtomic(join(pretrained, "recipe.yaml"), stringify(made));
   const card = {
     data: splits.train.name,
     trainDigest: splits.train.digest,

@@ -49,7 +49,9 @@ export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions,
   say(`engine: ${engine.kind}, ${engine.version} on ${engine.device} (${engine.reason})`, options);
   const { train } = splits;
   const folder = recipe.features.pretrained;
-  const full = options.limit === undefined ? train : (await loadSplits(recipe.data)).train;
+  // The network belongs to the whole set, whatever part of it this recipe trains on.
+  const { images: _, ...whole } = recipe.data as DataRecipe & { images?: number };
+  const full = (await loadSplits(whole as DataRecipe)).train;
   const { network } = await openFeatureArtifact(folder, full);
   const { features } = await extractFeatures(network, train);
   const reference = frechetReference(statisticsOf(features, features.length / train.size));

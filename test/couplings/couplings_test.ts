@@ -98,7 +98,7 @@ for (const [name, kind] of registry) {
       const hits = new Float64Array(2 * dataset.size), expected = draws / hits.length;
       index.forEach((row, i) => hits[2 * row + mirrored[i]!]!++);
       assert(greatest(hits.map((hit) => hit - expected)) < 5 * Math.sqrt(expected), `hits ${hits}`);
-    });
+    }, precise[name]);
   });
 
   await testOnEachEngine(

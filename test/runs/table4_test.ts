@@ -13,7 +13,9 @@ const native = await locate() !== undefined;
 
 async function workspace(): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "nfm-test-" });
-  for (const name of ["experiments", "results", "deno.lock"]) await Deno.symlink(join(project, name), join(folder, name));
+  for (const name of ["experiments", "results", "deno.lock"]) {
+    await Deno.symlink(join(project, name), join(folder, name));
+  }
   return folder;
 }
 
@@ -44,7 +46,9 @@ for (const engine of ["wasm", ...(native ? ["native"] : [])]) {
     const args = ["--limit", "64", "--engine", engine];
     const first = await finish(cwd, ...args);
     assertEquals(first.code, 0, first.err);
-    for (const name of ["table.md", "resolved.yaml", "provenance.json", "convergence-unguided.svg", "samples-unguided.png"]) {
+    for (
+      const name of ["table.md", "resolved.yaml", "provenance.json", "convergence-unguided.svg", "samples-unguided.png"]
+    ) {
       assert((await Deno.stat(join(cwd, "out", name))).size > 0, name);
     }
     const figures = JSON.parse(await figuresOf(cwd));
@@ -67,7 +71,14 @@ Deno.test({
   name: "table4 stopped in the middle of a training and started again gives the same bytes as an undisturbed run",
   ignore: !native || Deno.build.os === "windows",
   async fn() {
-    const args = ["--limit", "1024", "--engine", "native", "evaluation.samplers=[{method: heun, nfe: 3}]", "evaluation.samples=64"];
+    const args = [
+      "--limit",
+      "1024",
+      "--engine",
+      "native",
+      "evaluation.samplers=[{method: heun, nfe: 3}]",
+      "evaluation.samples=64",
+    ];
     const undisturbed = await workspace(), disturbed = await workspace();
     const whole = await finish(undisturbed, ...args);
     assertEquals(whole.code, 0, whole.err);

@@ -1,0 +1,28 @@
+import { assertEquals } from "@std/assert";
+import { loadRecipe } from "../../lib/recipes/load.ts";
+import { limitRecipe } from "../../lib/runs/limit.ts";
+
+const { recipe } = await loadRecipe("table4", "desk");
+
+Deno.test("limitRecipe() leaves a recipe alone without a limit", () => {
+  assertEquals(limitRecipe(recipe, undefined, "train"), recipe);
+});
+
+Deno.test("limitRecipe() does not touch a committed teacher", () => {
+  assertEquals(limitRecipe(recipe, 100, "pretrained").teacher, recipe.teacher);
+});
+
+Deno.test("limitRecipe() keeps every stage and cuts its samples, checkpoints included", () => {
+  const short = limitRecipe(recipe, 100, "train");
+  assertEquals(Object.keys(short.rows), Object.keys(recipe.rows));
+  assertEquals(short.evaluation.samplers, recipe.evaluation.samplers);
+  assertEquals(short.evaluation.guidance, recipe.evaluation.guidance);
+  assertEquals(short.evaluation.checkpoints, [100]);
+  for (
+    const count of [short.teacher.training, short.student.training, short.evaluation, short.evaluation.guidanceSearch]
+  ) {
+    assertEquals(count.samples, 100);
+  }
+  assertEquals(short.student.training.batch, 64, "a batch that fits stays");
+  assertEquals(limitRecipe(recipe, 10, "train").student.training.batch, 10, "one that does not shrinks");
+});
