@@ -13,7 +13,6 @@ const precise: Record<string, unknown> = { semidiscrete: { chiSquared: 0.002, ma
 const registry = Object.entries(couplings) as unknown as [string, CouplingKind][];
 
 async function withCoupling(
-  name: string,
   kind: CouplingKind,
   inputs: Partial<CouplingInputs>,
   use: (coupling: Coupling) => Promise<void>,
@@ -59,7 +58,7 @@ function varianceWithin(values: Float32Array, index: Int32Array): Float64Array {
 
 for (const [name, kind] of registry) {
   await testOnEachEngine(`${name}: both marginals are right, and rows stay together`, async () => {
-    await withCoupling(name, kind, {}, async (coupling) => {
+    await withCoupling(kind, {}, async (coupling) => {
       const pairs = await coupling.sample(draws, createRng(2));
       assertEquals(pairs.noise.shape, [draws, 1, 4, 4]);
       assertEquals(pairs.data.shape, [draws, 1, 4, 4]);
@@ -90,7 +89,7 @@ for (const [name, kind] of registry) {
   });
 
   await testOnEachEngine(`${name}: with flips, half of the images are mirrored`, async () => {
-    await withCoupling(name, kind, { flips: true }, async (coupling) => {
+    await withCoupling(kind, { flips: true }, async (coupling) => {
       const { data, index } = await bytesOf(await coupling.sample(draws, createRng(2)));
       const mirrored = await mirroredRows(data, index);
       const share = mirrored.reduce((sum, one) => sum + one, 0) / draws;
@@ -106,7 +105,7 @@ for (const [name, kind] of registry) {
     async () => {
       const round = async (seed: number) => {
         const pairs: Awaited<ReturnType<typeof bytesOf>>[] = [];
-        await withCoupling(name, kind, { rng: createRng(seed) }, async (coupling) => {
+        await withCoupling(kind, { rng: createRng(seed) }, async (coupling) => {
           for (const key of [5, 6, 5]) pairs.push(await bytesOf(await coupling.sample(10, createRng(key))));
         });
         return pairs;
@@ -126,7 +125,7 @@ for (const [name, kind] of registry) {
     const facts: Coupling["facts"][] = [], noise: unknown[] = [];
     let progress = 0;
     const round = () =>
-      withCoupling(name, kind, { cacheDir, onProgress: () => progress++ }, async (coupling) => {
+      withCoupling(kind, { cacheDir, onProgress: () => progress++ }, async (coupling) => {
         facts.push(coupling.facts);
         noise.push(await bytesOf(await coupling.sample(10, createRng(7))));
       });

@@ -67,6 +67,28 @@ for (const engine of ["wasm", ...(native ? ["native"] : [])]) {
   });
 }
 
+Deno.test("table4 --dry-run lists every stage with its reason and time, and writes nothing", async () => {
+  const cwd = await workspace();
+  const before = await names(cwd);
+  const { code, out, err } = await finish(cwd, "--dry-run");
+  assertEquals(code, 0, err);
+  for (const stage of ["coupling SD-FM", "student NFM seed 0", "evaluation FM seed 0 at", "teacher report NFM"]) {
+    assertStringIncludes(out, stage);
+  }
+  assertStringIncludes(out, "not made yet");
+  assertEquals(await names(cwd), before);
+  await Deno.remove(cwd, { recursive: true });
+});
+
+Deno.test("table4 refuses to change a committed teacher by an override alone", async () => {
+  const cwd = await workspace();
+  const { code, err } = await finish(cwd, "teacher.noiseStd=0.3", "--dry-run");
+  assertEquals(code, 2, err);
+  assertStringIncludes(err, "noiseStd was 0.2, is 0.3");
+  assertStringIncludes(err, "--teacher train");
+  await Deno.remove(cwd, { recursive: true });
+});
+
 Deno.test({
   name: "table4 stopped in the middle of a training and started again gives the same bytes as an undisturbed run",
   ignore: !native || Deno.build.os === "windows",
