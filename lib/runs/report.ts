@@ -8,6 +8,7 @@ import { printRecipe } from "../recipes/print.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { aggregateSeeds } from "../results/aggregate.ts";
 import { type Figure, figureKey, type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
+import { differenceInfo, differenceName, pairedDifferences } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
 import { collectProvenance, writeProvenance } from "../results/provenance.ts";
 import { writePlot } from "../reports/plot.ts";
@@ -49,8 +50,9 @@ async function gather(
   rows: readonly RowPlan[],
 ): Promise<Figures> {
   const figures: Record<string, Figure> = {};
+  const bySeed: Record<string, Record<string, Measurement>[]> = {};
   for (const { row, teacher, coupling, seeds } of rows) {
-    const perSeed: Record<string, Measurement>[] = [];
+    const perSeed: Record<string, Measurement>[] = bySeed[row.name] = [];
     for (const { evaluations } of seeds) {
       const parts = await Promise.all(evaluations.map(({ plan }) => readStage<Evaluation>(plan, "evaluation.json")));
       perSeed.push(Object.assign({}, ...parts.map((part) => part.figures)));
@@ -61,7 +63,16 @@ async function gather(
     }
     if (teacher) Object.assign(figures, (await readStage<Evaluation>(teacher.report, "evaluation.json")).figures);
   }
-  const metrics = [...new Set(Object.keys(figures).map((key) => parseFigureKey(key).metric))];
+  Object.assign(figures, pairedDifferences(bySeed, "frechet"));
+  const differences = Object.fromEntries(
+    rows.map(({ row }) => [differenceName("frechet", row.name), differenceInfo(metricInfos.frechet!, row.name)]),
+  );
+  const found = [...new Set(Object.keys(figures).map((key) => parseFigureKey(key).metric))];
+  const own = found.filter((metric) => !(metric in differences));
+  // The differences stand right after the distances that they are of.
+  const metrics = own.flatMap((metric) =>
+    metric === "frechet" ? [metric, ...Object.keys(differences).filter((name) => found.includes(name))] : [metric]
+  );
   return {
     caption: {
       title: recipe.title,
@@ -75,7 +86,9 @@ async function gather(
       guidance: guidanceNote(recipe),
       ...(options.limit !== undefined && { notes: [`Cut to ${options.limit} samples: not comparable with anything.`] }),
     },
-    metrics: Object.fromEntries(metrics.map((metric) => [metric, metricInfos[metric] ?? factInfo(metric)])),
+    metrics: Object.fromEntries(
+      metrics.map((metric) => [metric, metricInfos[metric] ?? differences[metric] ?? factInfo(metric)]),
+    ),
     figures,
   };
 }
