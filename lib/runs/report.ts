@@ -36,7 +36,9 @@ export async function reportRun(
   await writeFileAtomic(join(out, "resolved.yaml"), printRecipe(recipe));
   await writePlots(out, figures);
   await writeSamples(out, recipe, bench, rows);
-  await writeFileAtomic(join(out, "guidance.json"), await searchLog(rows));
+  if (recipe.evaluation.guidance.includes("search")) {
+    await writeFileAtomic(join(out, "guidance.json"), await searchLog(rows));
+  }
   const provenance = await collectProvenance({ recipe, overrides: options.overrides, engine: bench.engine, seconds });
   await writeProvenance(join(out, "provenance.json"), provenance);
   console.log(renderTerminal(figures, paper));
