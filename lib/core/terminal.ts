@@ -35,6 +35,13 @@ export interface ProgressStream {
   write(text: string): void;
 }
 
+let quiet = false;
+
+/** Silences progress and remarks from here on (`--quiet`), except where a call says otherwise. */
+export function beQuiet(): void {
+  quiet = true;
+}
+
 /** Between two lines where there is no terminal to redraw, in milliseconds. */
 const lineInterval = 30_000;
 
@@ -45,7 +52,7 @@ const lineInterval = 30_000;
  * @param unit what is counted, in the plural: `samples`, `steps`
  */
 export function progress(label: string, total: number, unit: string, options: ProgressOptions = {}): Progress {
-  if (options.quiet) return { update() {}, stop() {} };
+  if (options.quiet ?? quiet) return { update() {}, stop() {} };
   const stream = options.stream ?? standardError;
   return stream.isTerminal()
     ? bar(label, total, unit)
@@ -54,7 +61,7 @@ export function progress(label: string, total: number, unit: string, options: Pr
 
 /** One line on standard error, unless `quiet`. */
 export function say(line: string, options: { readonly quiet?: boolean } = {}): void {
-  if (!options.quiet) standardError.write(`${line}\n`);
+  if (!(options.quiet ?? quiet)) standardError.write(`${line}\n`);
 }
 
 /** Seconds as a person says them: `42 s`, `3 min 20 s`, `2 h 05 min`. */

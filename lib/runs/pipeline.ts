@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../core/files.ts";
 import { createRng } from "../core/rng.ts";
-import { duration, progress, say } from "../core/terminal.ts";
+import { beQuiet, duration, progress, say } from "../core/terminal.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { Coupling, CouplingKind } from "../couplings/types.ts";
 import { locate } from "../engine/locate.ts";
@@ -35,6 +35,7 @@ interface Run {
  * it, so that a second run skips it and an interrupted one goes on.
  */
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
+  if (options.quiet) beQuiet();
   const recipe = limitRecipe(given, options.limit, options.teacher);
   const splits = await loadSplits(recipe.data, options.limit);
   if (options.dryRun) {
