@@ -1,16 +1,15 @@
 import { progress, say } from "../core/terminal.ts";
-import { openEngine } from "../engine/mod.ts";
 import { makeFeatureArtifact } from "../metrics/feature_artifact.ts";
 import { featureTraining } from "../metrics/feature_training.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
-import { loadSplits } from "./workbench.ts";
+import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 
 /** Trains the feature network of a recipe's data and keeps it under `features.pretrained`. */
 export async function featuresCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
-  const engine = await openEngine(options.engine);
-  say(`engine: ${engine.kind}, ${engine.version} on ${engine.device} (${engine.reason})`, options);
-  const sets = await loadSplits(recipe.data);
-  const made = { data: recipe.data, seed: 0, training: featureTraining.parse({}) };
+  const engine = await openNamedEngine(options);
+  const data = wholeSet(recipe.data);
+  const sets = await loadSplits(data);
+  const made = { data, seed: 0, training: featureTraining.parse({}) };
   const folder = recipe.features.pretrained;
   let bar: ReturnType<typeof progress> | undefined;
   const card = await makeFeatureArtifact(folder, made, sets, engine, ({ step, steps, loss }) => {

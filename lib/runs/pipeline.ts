@@ -79,7 +79,7 @@ async function runRow(run: Run, plan: RowPlan): Promise<void> {
         seed,
         checkpoints: run.recipe.evaluation.checkpoints,
         folder,
-        identity: { stage: student.folder.split("/").pop()! },
+        identity: { stage: student.id },
         signal: run.signal,
       }));
     for (const { checkpoint, plan: evaluation } of evaluations) {
@@ -109,7 +109,7 @@ async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: Ro
       seed: 0,
       flips: row.flips,
       folder,
-      identity: { stage: training.folder.split("/").pop()! },
+      identity: { stage: training.id },
       signal,
     }));
   return await loadTeacher(row.teacher, bench.train, teacherWeights(row.teacher, training.folder));

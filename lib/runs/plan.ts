@@ -55,7 +55,9 @@ export async function planRows(recipe: ResolvedRecipe, options: RunOptions, spli
         noiseStd: row.teacher.noiseStd,
         data,
         features,
+        coupling: hashOf({ coupling: row.coupling, flips: row.flips }),
         samples: evaluation.samples,
+        images: evaluation.images,
         engine,
         code: measuring,
       };

@@ -14,6 +14,8 @@ export interface Stage {
 /** A stage's place on disk, and whether its result is there. */
 export interface StagePlan {
   readonly stage: Stage;
+  /** Hash of the key: what a checkpoint of this stage must agree in. */
+  readonly id: string;
   readonly folder: string;
   readonly done: boolean;
   /** Why it must run, or why it is skipped: one clause. */
@@ -28,13 +30,14 @@ const lastFile = "last.json";
 /** Looks up a stage. `forced` asks for it to be made again. */
 export async function planStage(stage: Stage, forced: boolean, root = stagesFolder): Promise<StagePlan> {
   const home = join(root, stage.name.replace(/[^\w.+-]+/g, "-"));
-  const folder = join(home, hashOf(stage.key).slice(0, 16));
+  const id = hashOf(stage.key).slice(0, 16);
+  const folder = join(home, id);
   const made = await exists(join(folder, doneFile));
-  if (made && !forced) return { stage, folder, done: true, reason: "unchanged" };
-  if (made) return { stage, folder, done: false, reason: "forced" };
+  if (made && !forced) return { stage, id, folder, done: true, reason: "unchanged" };
+  if (made) return { stage, id, folder, done: false, reason: "forced" };
   const last = await exists(join(home, lastFile)) ? JSON.parse(await readText(join(home, lastFile))) : undefined;
-  if (await exists(folder)) return { stage, folder, done: false, reason: "begun before, goes on from there" };
-  return { stage, folder, done: false, reason: last ? firstDifference(last, stage.key) : "not made yet" };
+  if (await exists(folder)) return { stage, id, folder, done: false, reason: "begun before, goes on from there" };
+  return { stage, id, folder, done: false, reason: last ? firstDifference(last, stage.key) : "not made yet" };
 }
 
 /**

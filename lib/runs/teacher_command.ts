@@ -3,7 +3,7 @@ import { stringify } from "@std/yaml";
 import { writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { say } from "../core/terminal.ts";
-import { openEngine, tf } from "../engine/mod.ts";
+import { tf } from "../engine/mod.ts";
 import { bindFlow } from "../models/bind.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import { likelihood } from "../metrics/likelihood.ts";
@@ -16,7 +16,7 @@ import { codeVersion } from "./code_version.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { planStage, runStage } from "./stages.ts";
 import { flowOf, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
-import { loadSplits } from "./workbench.ts";
+import { loadSplits, openNamedEngine } from "./workbench.ts";
 
 /**
  * Trains the teacher of a recipe and keeps it under `teacher.pretrained`, the
@@ -24,8 +24,7 @@ import { loadSplits } from "./workbench.ts";
  * averaged weights, `recipe.yaml` what made them, `card.json` what they reach.
  */
 export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
-  const engine = await openEngine(options.engine);
-  say(`engine: ${engine.kind}, ${engine.version} on ${engine.device} (${engine.reason})`, options);
+  const engine = await openNamedEngine(options);
   const splits = await loadSplits(recipe.data);
   const { teacher, flips } = rowRecipes(recipe)[0]!;
   const { pretrained, ...trained } = teacher;
@@ -40,7 +39,7 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
       seed: 0,
       flips,
       folder,
-      identity: { stage: hashOf(key).slice(0, 16) },
+      identity: { stage: plan.id },
       signal: interruptSignal(),
     }));
   const definition = flowOf(teacher, splits.train);

@@ -4,7 +4,7 @@ import type { Rng } from "../core/rng.ts";
 import type { Tensor, Tensors } from "../engine/mod.ts";
 import { initialize, type Parameters, type ParameterSpec } from "../nn/parameters.ts";
 import type { TrainingRecipe } from "../recipes/types.ts";
-import { createTrainer, type Trainer } from "../training/trainer.ts";
+import { createTrainer } from "../training/trainer.ts";
 import { createSchedule } from "../training/schedule.ts";
 import { averagePath, trainLoop } from "../training/loop.ts";
 
@@ -68,7 +68,7 @@ export async function train(run: TrainingRun): Promise<void> {
     });
   } finally {
     bar.stop();
-    (trainer as Trainer).dispose();
+    trainer.dispose();
   }
 }
 

@@ -43,15 +43,26 @@ export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Sp
   return { train: subset(train, Math.min(rows, train.size)), test: subset(test, Math.min(rows, test.size)) };
 }
 
-/** Opens the engine, says in one line which, and prepares the reference of the Fréchet distance. */
-export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
+/** The same data without a cut of the training set: a feature network belongs to the whole set. */
+export function wholeSet(recipe: DataRecipe): DataRecipe {
+  const { images: _, ...whole } = recipe as DataRecipe & { images?: number };
+  return whole as DataRecipe;
+}
+
+/** Opens the engine that was asked for and says in one line which it is and why. */
+export async function openNamedEngine(options: RunOptions): Promise<Engine> {
   const engine = await openEngine(options.engine);
   say(`engine: ${engine.kind}, ${engine.version} on ${engine.device} (${engine.reason})`, options);
+  return engine;
+}
+
+/** Opens the engine and prepares the reference of the Fréchet distance. */
+export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
+  const engine = await openNamedEngine(options);
   const { train } = splits;
   const folder = recipe.features.pretrained;
-  // The network belongs to the whole set, whatever part of it this recipe trains on.
-  const { images: _, ...whole } = recipe.data as DataRecipe & { images?: number };
-  const full = (await loadSplits(whole as DataRecipe)).train;
+  const cut = options.limit !== undefined || "images" in recipe.data;
+  const full = cut ? (await loadSplits(wholeSet(recipe.data))).train : train;
   const { network } = await openFeatureArtifact(folder, full);
   const { features } = await extractFeatures(network, train);
   const reference = frechetReference(statisticsOf(features, features.length / train.size));
