@@ -61,10 +61,10 @@ async function runRow(run: Run, plan: RowPlan): Promise<void> {
   });
   if (plan.teacher) {
     await run.stage(plan.teacher.report, async (folder) => {
-      const { sigma } = await coupling();
+      const { toNoise } = await coupling();
       const { teacher: recipe, name } = plan.row;
       await reportTeacher(run.bench, teacher!, recipe, run.recipe.evaluation, {
-        sigma: sigma!,
+        toNoise: toNoise!,
         folder,
         row: `${name} teacher`,
         signal: run.signal,
@@ -137,8 +137,8 @@ async function openCoupling(run: Run, { row, coupling }: RowPlan, flow?: Normali
   }
 }
 
-async function openHeldOut({ bench, recipe }: Run, { row }: RowPlan, flow: NormalizingFlow, { sigma }: Coupling) {
-  return await heldOutNoise(flow, bench.test, row.teacher.noiseStd, sigma!, recipe.evaluation.images);
+async function openHeldOut({ bench, recipe }: Run, { row }: RowPlan, flow: NormalizingFlow, { toNoise }: Coupling) {
+  return await heldOutNoise(flow, bench.test, row.teacher.noiseStd, toNoise!, recipe.evaluation.images);
 }
 
 /** What the first seed's searches found, where the recipe has the other seeds take it. */

@@ -2,8 +2,10 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../core/files.ts";
 import { createRng } from "../core/rng.ts";
 import { progress } from "../core/terminal.ts";
+import type { Coupling } from "../couplings/types.ts";
 import { quantise } from "../data/quantise.ts";
 import type { Dataset } from "../data/types.ts";
+import { tf } from "../engine/mod.ts";
 import { encodeSplit } from "../metrics/encode.ts";
 import { extractFeatures } from "../metrics/features.ts";
 import { frechetMeasurement } from "../metrics/frechet.ts";
@@ -11,6 +13,7 @@ import { likelihood } from "../metrics/likelihood.ts";
 import { priorMismatch } from "../metrics/prior_mismatch.ts";
 import type { Measurement } from "../metrics/types.ts";
 import type { NormalizingFlow } from "../models/types.ts";
+import { sizeOf } from "../nn/parameters.ts";
 import type { EvaluationRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { figureKey } from "../results/figures.ts";
 import { drawSamples } from "../sampling/draw.ts";
@@ -27,7 +30,7 @@ export async function reportTeacher(
   flow: NormalizingFlow,
   recipe: TeacherRecipe,
   evaluation: EvaluationRecipe,
-  options: { sigma: Float32Array; folder: string; row: string; signal: AbortSignal },
+  options: { toNoise: NonNullable<Coupling["toNoise"]>; folder: string; row: string; signal: AbortSignal },
 ): Promise<void> {
   const figures: Record<string, Measurement> = {};
   const put = (metric: string, figure: Measurement) => figures[figureKey({ row: options.row, metric })] = figure;
@@ -49,28 +52,32 @@ export async function reportTeacher(
     put(name, nll);
     if (name === "nllTest") put("bitsPerDim", bitsPerDim);
   }
-  const { noise, labels } = await heldOutNoise(flow, bench.test, noiseStd, options.sigma, evaluation.images);
+  const { noise, labels } = await heldOutNoise(flow, bench.test, noiseStd, options.toNoise, evaluation.images);
   const dims = noise.length / labels.length;
   for (const [name, figure] of Object.entries(priorMismatch({ z: noise, labels, dims }))) put(name, figure);
   put("frechet", await teacherDistance(bench, flow, noiseStd, evaluation, options.signal));
   await writeFileAtomic(join(options.folder, "evaluation.json"), JSON.stringify({ figures, searches: {} }, null, 1));
 }
 
-/** z = f(x + ηε′, c)/σ_f of held-out images, `[count, …shape]`: what the student would have to be fed. */
+/** z of held-out images, `[count, …shape]`: what the student would have to be fed. */
 export async function heldOutNoise(
   flow: NormalizingFlow,
   dataset: Dataset,
   noiseStd: number,
-  sigma: Float32Array,
+  toNoise: NonNullable<Coupling["toNoise"]>,
   count: number,
 ): Promise<HeldOut> {
-  const rows = Math.min(count, dataset.size), dims = sigma.length;
+  const rows = Math.min(count, dataset.size), dims = sizeOf(dataset.shape);
   const z = new Float32Array(rows * dims), labels = new Int32Array(rows);
   let row = 0;
   const inputs = { flow, dataset, noiseStd, batchSize: teacherBatch, rng: createRng(0).fork("heldOut"), limit: rows };
   for await (const encoded of encodeSplit(inputs)) {
     labels.set(encoded.labels, row);
-    encoded.noise.forEach((value, i) => z[row * dims + i] = value / sigma[i % dims]!);
+    const own = tf.tidy(() =>
+      toNoise(tf.tensor(encoded.noise, [encoded.labels.length, ...dataset.shape]), tf.tensor1d(encoded.labels, "int32"))
+    );
+    z.set(await own.data<"float32">(), row * dims);
+    own.dispose();
     row += encoded.labels.length;
   }
   return { noise: z, labels };
