@@ -226,6 +226,11 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
     "recipe.yaml:20:23: student.training.labelDropout: expected more than 0: guidance needs a student that has seen dropped labels",
   ],
   [
+    "kind: normalizingFlow }",
+    "kind: normalizingFlow, whitening: class }",
+    'recipe.yaml:25:53: rows.NFM.coupling.whitening: expected none, or sigma: none beside it, since it takes the place of σ_f, got "class"',
+  ],
+  [
     "version: 3",
     "version: three",
     'recipe.yaml:3:10: version: expected a number, got "three" (raised when the meaning of a figure changes)',
