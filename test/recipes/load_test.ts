@@ -199,7 +199,7 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
   [
     "[frechet, loss]",
     "[frechet, los]",
-    'recipe.yaml:35:24: evaluation.metrics.1: expected one of frechet, curvature, loss, priorMismatch, got "los"; did you mean "loss"?',
+    'recipe.yaml:35:24: evaluation.metrics.1: expected one of frechet, curvature, loss, likelihood, priorMismatch, teacherFrechet, zDistance, parameters, samples, got "los"; did you mean "loss"?',
   ],
   ["[frechet, loss]", "[loss, loss]", "recipe.yaml:35:14: evaluation.metrics: expected each entry once"],
   ["seeds: [0]", "seeds: [-1]", "recipe.yaml:5:11: seeds.0: expected a number of at least 0, got -1"],
@@ -224,6 +224,11 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
     "labelDropout: 0.1 }\n  rows",
     "labelDropout: 0 }\n  rows",
     "recipe.yaml:20:23: student.training.labelDropout: expected more than 0: guidance needs a student that has seen dropped labels",
+  ],
+  [
+    "kind: normalizingFlow }",
+    "kind: normalizingFlow, whitening: class }",
+    'recipe.yaml:25:53: rows.NFM.coupling.whitening: expected none, or sigma: none beside it, since it takes the place of σ_f, got "class"',
   ],
   [
     "version: 3",
