@@ -94,6 +94,11 @@ function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
     check(batch % microBatches === 0, [part, "training", "microBatches"], divides("batch", batch, microBatches));
   }
   checkpointChecks(recipe, row, check);
+  check(
+    !row.metrics.includes("latency") || recipe.evaluation.latency !== undefined,
+    ["evaluation", "latency"],
+    "missing; the metric latency needs its batches, repeats and guidanceWeight",
+  );
   const guided = recipe.evaluation.guidance.includes("search");
   check(
     !guided || row.student.training.labelDropout > 0,
