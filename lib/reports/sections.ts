@@ -193,7 +193,7 @@ function chunks<T>(values: readonly T[], size: number): T[][] {
 }
 
 /** The paper's figures have two or more digits of their own; none is taken away. */
-function paperCell(value: number | undefined, { digits }: MetricInfo): string {
+export function paperCell(value: number | undefined, { digits }: MetricInfo): string {
   if (value === undefined) return missing;
   const written = String(value).split(".")[1]?.length ?? 0;
   return value.toFixed(Math.max(written, Math.min(digits, 2)));
