@@ -1,5 +1,5 @@
 import { latencyBatches, latencyName } from "../metrics/latency.ts";
-import { figureKey, type FigureKey, type Figures, parseFigureKey } from "../results/figures.ts";
+import { type FigureKey, figureKey, type Figures, parseFigureKey } from "../results/figures.ts";
 import type { PaperFigures } from "../results/paper.ts";
 import { cell, metricTitle, missing, paperCell, type Section } from "./sections.ts";
 
