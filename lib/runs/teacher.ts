@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parse } from "@std/yaml";
+import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
@@ -12,7 +13,6 @@ import type { FlowDefinition, NormalizingFlow } from "../models/types.ts";
 import type { DataRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
-import { firstDifference } from "./stages.ts";
 import { keptAverage, train } from "./train.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */
