@@ -102,7 +102,7 @@ function onceSection(figures: Figures, keys: readonly FigureKey[], paper?: Paper
 }
 
 /** The paper's figures have two or more digits of their own; none is taken away. */
-function paperCell(value: number | undefined, { digits }: MetricInfo): string {
+export function paperCell(value: number | undefined, { digits }: MetricInfo): string {
   if (value === undefined) return missing;
   const written = String(value).split(".")[1]?.length ?? 0;
   return value.toFixed(Math.max(written, Math.min(digits, 2)));
