@@ -15,7 +15,7 @@ async function run(...args: string[]) {
 const mistakes: readonly (readonly [args: string[], message: string])[] = [
   [
     ["rnu", "table4"],
-    'There is no command "rnu"; expected one of run, show, teacher, features, engine; did you mean "run"?; see --help',
+    'There is no command "rnu"; expected one of run, show, teacher, features, engine, diff, runs; did you mean "run"?; see --help',
   ],
   [["run", "tabel4"], 'There is no experiment "tabel4"; did you mean "table4"?'],
   [["run", "table4", "--scale", "dsk"], '--scale dsk: expected one of quick, desk, paper; did you mean "desk"?'],
@@ -55,6 +55,8 @@ Deno.test("cli --help teaches the commands, the scales, the overrides and the fi
       "figures.json",
       "table.md",
       "--dry-run",
+      "deno task diff",
+      "deno task runs",
     ]
   ) {
     assertStringIncludes(stdout, word);

@@ -162,11 +162,11 @@ function teacherInputs(
   { bench, recipe, signal }: Run,
   { row }: RowPlan,
   flow: NormalizingFlow,
-  { sigma }: Coupling,
+  coupling: Coupling,
 ): TeacherInputs {
   const { noiseStd } = row.teacher;
   const label = `${row.name} teacher`;
-  return { bench, flow, noiseStd, sigma: sigma!, evaluation: recipe.evaluation, label, signal };
+  return { bench, flow, noiseStd, coupling, evaluation: recipe.evaluation, label, signal };
 }
 
 async function makePictures(

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parse } from "@std/yaml";
+import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
@@ -13,7 +14,7 @@ import type { DataRecipe, RowRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
-import { firstDifference, type Stage } from "./stages.ts";
+import type { Stage } from "./stages.ts";
 import { keptAverage, train } from "./train.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */
