@@ -12,6 +12,13 @@ export const figures: Readonly<Record<string, MetricInfo>> = {
   /** Of a student fed the teacher's z of held-out images in the place of N(0, I). */
   frechetHeldOut: { ...frechetInfo, label: "FD from held-out z" },
   guidanceWeight: { label: "guidance weight w", unit: "", better: "neither", digits: 2 },
+  pairDistance: {
+    label: "distance to the teacher's image of the same seed, 1 if unrelated",
+    unit: "",
+    better: "neither",
+    digits: 3,
+  },
+  parameters: { label: "parameters", unit: "", better: "neither", digits: 0 },
   loss: { label: "training loss", unit: "", better: "lower", digits: 4 },
   curvature: curvatureInfo,
   nll: { ...nllInfo, label: "NLL, training set" },

@@ -1,6 +1,7 @@
 import type { Fault } from "./explain.ts";
 import { rowFaults, rowRecipe } from "./rows.ts";
-import type { ResolvedRecipe, RowRecipe, TrainingRecipe } from "./types.ts";
+import { sampledMetrics } from "./metric_names.ts";
+import type { ResolvedRecipe, RowRecipe } from "./types.ts";
 
 /** What no single key can tell: how the values of a recipe that has the right form fit together. */
 export function crossFaults(recipe: ResolvedRecipe): readonly Fault[] {
@@ -92,7 +93,7 @@ function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
     );
     check(batch % microBatches === 0, [part, "training", "microBatches"], divides("batch", batch, microBatches));
   }
-  checkpointChecks(recipe, row.student.training, check);
+  checkpointChecks(recipe, row, check);
   const guided = recipe.evaluation.guidance.includes("search");
   check(
     !guided || row.student.training.labelDropout > 0,
@@ -104,21 +105,28 @@ function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
 
 function checkpointChecks(
   { evaluation: { checkpoints } }: ResolvedRecipe,
-  { samples, batch }: TrainingRecipe,
+  { student: { training: { samples, batch }, checkpoints: own }, checkpoints: kept, metrics }: RowRecipe,
   check: (holds: boolean, path: readonly string[], sentence: string) => void,
 ): void {
-  const last = checkpoints.at(-1)!;
+  for (
+    const [list, path] of [[checkpoints, ["evaluation", "checkpoints"]], [own, ["student", "checkpoints"]]] as const
+  ) {
+    if (!list) continue;
+    const last = list.at(-1)!;
+    check(last <= samples, path, `expected at most student.training.samples (${samples}), got ${last}`);
+    const steps = list.map((checkpoint) => stepsFor(checkpoint, batch));
+    const same = steps.findIndex((step, i) => i > 0 && step <= steps[i - 1]!);
+    check(
+      same < 0,
+      path,
+      `expected checkpoints that grow by a batch (${batch}) or more, got ${list[same - 1]} and ${list[same]}`,
+    );
+  }
+  const lost = checkpoints.find((checkpoint) => !kept.includes(checkpoint));
   check(
-    last <= samples,
+    lost === undefined || !sampledMetrics.some((metric) => metrics.includes(metric)),
     ["evaluation", "checkpoints"],
-    `expected at most student.training.samples (${samples}), got ${last}`,
-  );
-  const steps = checkpoints.map((checkpoint) => stepsFor(checkpoint, batch));
-  const same = steps.findIndex((step, i) => i > 0 && step === steps[i - 1]);
-  check(
-    same < 0,
-    ["evaluation", "checkpoints"],
-    `expected checkpoints at least a batch (${batch}) apart, got ${checkpoints[same - 1]} and ${checkpoints[same]}`,
+    `expected only samples seen at which student.checkpoints keeps the student (${kept.join(", ")}), got ${lost}`,
   );
 }
 

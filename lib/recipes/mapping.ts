@@ -74,7 +74,8 @@ export function merge(
     key,
     Object.hasOwn(kept, key) ? merge(kept[key], value, known, [...path, key]) : value,
   ]);
-  return fromEntries([...Object.entries(kept), ...merged]);
+  const entries = Object.entries(fromEntries([...Object.entries(kept), ...merged]));
+  return fromEntries(entries.filter(([key, value]) => value !== null || !Object.hasOwn(difference, key)));
 }
 
 /** `Object.fromEntries` in which the first mention of a key fixes its place and the last its value. */

@@ -66,8 +66,13 @@ export const rowParts = {
     model: velocityKinds.describe("The velocity model"),
     time: time.describe("Distribution of t"),
     training,
+    checkpoints: z.array(z.int().min(1)).min(1).exactOptional().describe(
+      "Samples seen at which the moving average is kept; those of the evaluation when absent",
+    ),
   }).describe("The flow-matching model"),
 };
+
+const metrics = z.array(z.enum(metricNames)).min(1);
 
 /** What a row states of a part: a difference, checked once it is merged. */
 const difference = z.record(z.string(), z.unknown());
@@ -77,6 +82,7 @@ export const rowSchema = z.strictObject({
   flips: z.boolean().optional().describe("Difference from the recipe's flips"),
   teacher: difference.optional().describe("Difference from the recipe's teacher"),
   student: difference.optional().describe("Difference from the recipe's student"),
+  metrics: metrics.exactOptional().describe("What to measure of this row, instead of evaluation.metrics"),
 });
 
 export const rowName = /^[\p{L}\p{N}](?:[\p{L}\p{N} _.+=,()-]*[\p{L}\p{N})])?$/u;
@@ -105,6 +111,7 @@ export const recipeSchema = z.strictObject({
     images: z.int().min(2).default(10000)
       .describe("Images of each split, at most, for the teacher's likelihood, its prior mismatch and held-out z"),
     batch: z.int().min(1).describe("Samples drawn at a time; no effect on results"),
-    metrics: z.array(z.enum(metricNames)).min(1).describe("What to measure, in the order of the report"),
+    pictures: z.int().min(1).default(8).describe("Images of each class that the metric `samples` draws"),
+    metrics: metrics.describe("What to measure, in the order of the report"),
   }).describe("What is measured and when"),
 });

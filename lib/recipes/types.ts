@@ -27,6 +27,10 @@ export interface RowRecipe {
   readonly teacher: TeacherRecipe;
   readonly student: StudentRecipe;
   readonly coupling: CouplingRecipe;
+  /** What to measure of it. */
+  readonly metrics: EvaluationRecipe["metrics"];
+  /** Samples seen at which the student's moving average is kept. */
+  readonly checkpoints: readonly number[];
 }
 
 /** The stages of a row, in order: what `--force=stage` takes. */

@@ -3,21 +3,20 @@ import { writeFileAtomic } from "../core/files.ts";
 import { say } from "../core/terminal.ts";
 import { factInfo } from "../metrics/coupling_facts.ts";
 import { figures as metricInfos } from "../metrics/mod.ts";
-import type { Measurement } from "../metrics/types.ts";
 import { printRecipe } from "../recipes/print.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
-import { aggregateSeeds } from "../results/aggregate.ts";
-import { type Figure, figureKey, type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
-import { differenceInfo, differenceName, pairedDifferences } from "../results/paired.ts";
+import { type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
+import { differenceInfo, differenceName } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
 import { collectProvenance, writeProvenance } from "../results/provenance.ts";
-import { writePlot } from "../reports/plot.ts";
+import { plotsOf, writePlot } from "../reports/plot.ts";
 import { writeGrid } from "../reports/png_grid.ts";
 import { renderTerminal, writeTable } from "../reports/table.ts";
 import { readSafetensors } from "../training/safetensors.ts";
-import { type Evaluation, guidanceName } from "./evaluate.ts";
+import type { StageFigures } from "./cell.ts";
+import { gatherFigures, guidanceName } from "./gather.ts";
 import type { RowPlan } from "./plan.ts";
-import { readStage } from "./stages.ts";
+import { readStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** Gathers what the stages measured, writes the results and prints the table. */
@@ -28,7 +27,7 @@ export async function reportRun(
   rows: readonly RowPlan[],
   seconds: Readonly<Record<string, number>>,
 ): Promise<void> {
-  const figures = await gather(recipe, options, bench, rows);
+  const figures = await captioned(recipe, options, bench, rows);
   const paper = await readPaper(recipe.experiment);
   const { out } = options;
   await writeFigures(join(out, "figures.json"), figures);
@@ -45,27 +44,14 @@ export async function reportRun(
   say(`written to ${out}/: table.md, figures.json, pictures and provenance`, options);
 }
 
-async function gather(
+/** The figures with all that has to be said with them. */
+async function captioned(
   recipe: ResolvedRecipe,
   options: RunOptions,
   bench: Workbench,
   rows: readonly RowPlan[],
 ): Promise<Figures> {
-  const figures: Record<string, Figure> = {};
-  const bySeed: Record<string, Record<string, Measurement>[]> = {};
-  for (const { row, teacher, coupling, seeds } of rows) {
-    const perSeed: Record<string, Measurement>[] = bySeed[row.name] = [];
-    for (const { evaluations } of seeds) {
-      const parts = await Promise.all(evaluations.map(({ plan }) => readStage<Evaluation>(plan, "evaluation.json")));
-      perSeed.push(Object.assign({}, ...parts.map((part) => part.figures)));
-    }
-    Object.assign(figures, aggregateSeeds(perSeed));
-    for (const [name, value] of Object.entries(await readStage<Record<string, number>>(coupling, "facts.json"))) {
-      figures[figureKey({ row: row.name, metric: name })] = { value, sampleCount: bench.train.size };
-    }
-    if (teacher) Object.assign(figures, (await readStage<Evaluation>(teacher.report, "evaluation.json")).figures);
-  }
-  Object.assign(figures, pairedDifferences(bySeed, "frechet"));
+  const figures = await gatherFigures(recipe, rows, bench);
   const differences = Object.fromEntries(
     rows.map(({ row }) => [differenceName("frechet", row.name), differenceInfo(metricInfos.frechet!, row.name)]),
   );
@@ -105,13 +91,7 @@ function guidanceNote({ evaluation }: ResolvedRecipe): string {
 }
 
 async function writePlots(out: string, figures: Figures): Promise<void> {
-  for (const guidance of ["unguided", "guided"] as const) {
-    const has = Object.keys(figures.figures).some((text) => {
-      const key = parseFigureKey(text);
-      return key.metric === "frechet" && key.guidance === guidance && key.checkpoint !== undefined;
-    });
-    if (has) await writePlot(join(out, `convergence-${guidance}.svg`), figures, { metric: "frechet", guidance });
-  }
+  for (const plot of plotsOf(figures)) await writePlot(join(out, `${plot.name}.svg`), figures, plot);
 }
 
 /** Rows of the picture: couplings within each solver, the last checkpoint of the first seed, columns the same noise. */
@@ -121,34 +101,56 @@ async function writeSamples(
   bench: Workbench,
   rows: readonly RowPlan[],
 ): Promise<void> {
-  const pictures = await Promise.all(
-    rows.map(async ({ seeds }) =>
-      (await readSafetensors(join(seeds[0]!.evaluations.at(-1)!.plan.folder, "pictures.safetensors"))).tensors
-    ),
-  );
-  for (const kind of recipe.evaluation.guidance) {
-    const guidance = guidanceName(kind);
-    const grid = recipe.evaluation.samplers.flatMap((solver) =>
-      pictures.map((tensors) => ({ data: tensors.get(`${samplerName(solver)} ${guidance}`)!.data }))
+  const { shape } = bench.images.train;
+  const last = recipe.evaluation.checkpoints.at(-1);
+  for (const guidance of recipe.evaluation.guidance) {
+    const cells = recipe.evaluation.samplers.flatMap((sampler) =>
+      rows.flatMap(({ students }) =>
+        students[0]?.cells.filter((cell) =>
+          cell.checkpoint === last && cell.sampler === sampler && cell.guidance === guidance
+        ) ?? []
+      )
     );
-    await writeGrid(join(out, `samples-${guidance}.png`), grid, { shape: bench.train.shape });
+    const grid = await Promise.all(
+      cells.map(({ plan }) => readPictures(plan.folder).then((all) => all.get("images")!)),
+    );
+    if (grid.length > 0) await writeGrid(join(out, `samples-${guidanceName(guidance)}.png`), grid, { shape });
   }
+  for (const { row, pictures } of rows) {
+    for (const { guidance, plan } of pictures) {
+      const drawn = [...(await readPictures(plan.folder)).values()];
+      const name = `${row.name.replace(/[^\p{L}\p{N}.=-]+/gu, "-")}-${guidanceName(guidance)}`;
+      for (let label = 0; label < bench.train.classes; label++) {
+        const grid = drawn.map(({ data }) => {
+          const each = data.length / bench.train.classes;
+          return { data: data.slice(label * each, (label + 1) * each) };
+        });
+        await writeGrid(join(out, `${name}-class-${label}.png`), grid, { shape });
+      }
+    }
+  }
+}
+
+async function readPictures(folder: string) {
+  return (await readSafetensors(join(folder, "pictures.safetensors"))).tensors;
 }
 
 /** Every probe of every search, one a line. */
 async function searchLog(rows: readonly RowPlan[]): Promise<string> {
   const lines: string[] = [];
-  for (const { seeds } of rows) {
-    for (const { seed, evaluations } of seeds) {
-      for (const { checkpoint, plan } of evaluations) {
-        const { searches } = await readStage<Evaluation>(plan, "evaluation.json");
-        for (const [solver, { weight, probes }] of Object.entries(searches)) {
-          const tried = probes.map(({ weight, value }) => [Number(weight.toFixed(4)), Number(value.toFixed(3))]);
-          const name = `${plan.stage.name.replace("evaluation ", "")}, ${solver}`;
-          lines.push(`  ${JSON.stringify(name)}: ${JSON.stringify({ seed, checkpoint, weight, probes: tried })}`);
-        }
+  const add = async (name: string, { plan }: { plan: StagePlan }) => {
+    const { search } = await readStage<StageFigures>(plan, "figures.json");
+    if (!search) return;
+    const probes = search.probes.map(({ weight, value }) => [Number(weight.toFixed(4)), Number(value.toFixed(3))]);
+    lines.push(`  ${JSON.stringify(name)}: ${JSON.stringify({ weight: search.weight, probes })}`);
+  };
+  for (const { row, students, teacher } of rows) {
+    for (const { seed, cells } of students) {
+      for (const cell of cells) {
+        await add(`${row.name} seed ${seed} at ${cell.checkpoint}, ${samplerName(cell.sampler)}`, cell);
       }
     }
+    for (const figures of teacher?.figures ?? []) await add(`${row.name} teacher`, figures);
   }
   return `{\n${lines.join(",\n")}\n}\n`;
 }

@@ -9,10 +9,11 @@ import type { Dataset } from "../data/types.ts";
 import { bindFlow } from "../models/bind.ts";
 import * as flows from "../models/flows.ts";
 import type { FlowDefinition, NormalizingFlow } from "../models/types.ts";
-import type { DataRecipe, TeacherRecipe } from "../recipes/types.ts";
+import type { DataRecipe, RowRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
-import { firstDifference } from "./stages.ts";
+import { codeVersion, trainingEntries } from "./code_version.ts";
+import { firstDifference, type Stage } from "./stages.ts";
 import { keptAverage, train } from "./train.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */
@@ -48,6 +49,13 @@ export async function trainTeacher(
     keepAt: [training.samples],
     signal: options.signal,
   });
+}
+
+/** The stage in which a row's teacher is trained on data of this digest. */
+export async function teacherStage({ name, teacher, flips }: RowRecipe, data: string, engine: string): Promise<Stage> {
+  const { pretrained: _, ...trained } = teacher;
+  const code = await codeVersion([{ flow: trained.model.kind }, "training/max_likelihood.ts", ...trainingEntries]);
+  return { kind: "teacher", name: `teacher ${name}`, key: { ...trained, data, flips, engine, code } };
 }
 
 /** Where the weights of a trained teacher lie. */

@@ -1,19 +1,26 @@
 import { Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import * as datasets from "../data/mod.ts";
+import { quantise } from "../data/quantise.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Engine, openEngine } from "../engine/mod.ts";
 import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
 import { extractFeatures, type FeatureNetwork } from "../metrics/features.ts";
-import { type FrechetReference, frechetReference } from "../metrics/frechet.ts";
+import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
 import { statisticsOf } from "../metrics/statistics.ts";
+import type { Measurement } from "../metrics/types.ts";
+import { sizeOf } from "../nn/parameters.ts";
 import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 
-/** Both splits of the data, as a recipe prepares them. */
+/** Both splits of the data, as the models see them. */
 export interface Splits {
   readonly train: Dataset;
   readonly test: Dataset;
+  /** The images themselves: what features and pictures are made of. */
+  readonly images: { readonly train: Dataset; readonly test: Dataset };
+  /** Images of what a model draws, `[count, …shape]` to `[count, …images.shape]`, in [-1, 1]. */
+  readonly toImages: (drawn: Float32Array) => Promise<Float32Array>;
 }
 
 /** What every measurement stands on: the engine in use and the feature network with its reference. */
@@ -36,11 +43,11 @@ export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Sp
       `The data ${kind} of the paper's scale cannot be loaded by this version: use --scale quick or desk`,
     );
   }
-  const [train, test] = await Promise.all([member.load(given, "train"), member.load(given, "test")]);
-  if (limit === undefined) return { train, test };
   // A fast look needs enough rows for a covariance of features, and no more.
-  const rows = Math.max(limit, 512);
-  return { train: subset(train, Math.min(rows, train.size)), test: subset(test, Math.min(rows, test.size)) };
+  const rows = limit === undefined ? Infinity : Math.max(limit, 512);
+  const [train, test] = (await Promise.all([member.load(given, "train"), member.load(given, "test")]))
+    .map((split) => rows < split.size ? subset(split, rows) : split) as [Dataset, Dataset];
+  return { train, test, images: { train, test }, toImages: (drawn) => Promise.resolve(drawn) };
 }
 
 /** The same data without a cut of the training set: a feature network belongs to the whole set. */
@@ -59,12 +66,30 @@ export async function openNamedEngine(options: RunOptions): Promise<Engine> {
 /** Opens the engine and prepares the reference of the Fréchet distance. */
 export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
   const engine = await openNamedEngine(options);
-  const { train } = splits;
+  const { train } = splits.images;
   const folder = recipe.features.pretrained;
   const cut = options.limit !== undefined || "images" in recipe.data;
-  const full = cut ? (await loadSplits(wholeSet(recipe.data))).train : train;
+  const full = cut ? (await loadSplits(wholeSet(recipe.data))).images.train : train;
   const { network } = await openFeatureArtifact(folder, full);
   const { features } = await extractFeatures(network, train);
   const reference = frechetReference(statisticsOf(features, features.length / train.size));
   return { ...splits, engine, features: network, featuresName: `${folder} ${network.digest.slice(0, 8)}`, reference };
+}
+
+/** The Fréchet distance of drawn samples, `[count, …shape]`, from the training set. */
+export async function distanceOf(bench: Workbench, drawn: Float32Array): Promise<Measurement> {
+  const { features } = await featuresOf(bench, drawn);
+  return frechetMeasurement(features, bench.reference, { allowFewSamples: true });
+}
+
+/** The same as a bare number from few samples: what a search compares. */
+export async function roughDistance(bench: Workbench, drawn: Float32Array): Promise<number> {
+  const { features, count } = await featuresOf(bench, drawn);
+  return bench.reference.distance(statisticsOf(features, features.length / count), { allowFewSamples: true });
+}
+
+async function featuresOf(bench: Workbench, drawn: Float32Array) {
+  const images = quantise(await bench.toImages(drawn));
+  const { features } = await extractFeatures(bench.features, images);
+  return { features, count: drawn.length / sizeOf(bench.train.shape) };
 }
