@@ -12,22 +12,33 @@ export interface Statistics {
 
 /** Takes rows piece by piece. */
 export interface StatisticsAccumulator {
-  /** Adds `[rows, dims]`, row-major. Throws a Problem on a value that is not finite. */
+  /** Adds `[rows, dims]`, row-major. Throws a Problem, at once or later, on a value that is not finite. */
   add(rows: Float32Array | Float64Array): void;
   /** The statistics of all rows so far. */
   finish(): Statistics;
 }
 
-/** Mean and covariance in one pass over pieces: each piece is centred on itself, then merged (Chan et al. 1983). */
+/**
+ * Mean and covariance in one pass: blocks of rows are centred on themselves, then
+ * merged (Chan et al. 1983). How the rows are cut into pieces changes no digit.
+ */
 export function accumulateStatistics(dims: number): StatisticsAccumulator {
-  let total = emptyStatistics(dims);
+  const block = new Float64Array(blockRows * dims);
+  let total = emptyStatistics(dims), filled = 0;
+  const merged = () => mergeStatistics(total, statisticsOfBlock(block.subarray(0, filled), dims));
   return {
     add(rows) {
-      for (let start = 0; start < rows.length; start += blockRows * dims) {
-        total = mergeStatistics(total, statisticsOfBlock(rows.subarray(start, start + blockRows * dims), dims));
+      if (rows.length % dims !== 0) throw new RangeError(`Cannot read ${rows.length} values as rows of ${dims}`);
+      for (let at = 0; at < rows.length;) {
+        const taken = rows.subarray(at, at + block.length - filled);
+        block.set(taken, filled);
+        at += taken.length;
+        if ((filled += taken.length) < block.length) continue;
+        total = merged();
+        filled = 0;
       }
     },
-    finish: () => total,
+    finish: () => filled === 0 ? total : merged(),
   };
 }
 
@@ -75,11 +86,8 @@ function combine(a: Statistics, b: Statistics, sign: 1 | -1): Statistics {
   return { count, dims, mean, covariance };
 }
 
-function statisticsOfBlock(rows: Float32Array | Float64Array, dims: number): Statistics {
+function statisticsOfBlock(rows: Float64Array, dims: number): Statistics {
   const count = rows.length / dims;
-  if (!Number.isInteger(count)) {
-    throw new RangeError(`Cannot read ${rows.length} values as rows of ${dims}`);
-  }
   const mean = new Float64Array(dims);
   for (let at = 0; at < rows.length; at++) {
     const value = rows[at]!;
@@ -101,7 +109,7 @@ function statisticsOfBlock(rows: Float32Array | Float64Array, dims: number): Sta
 }
 
 /** Rows less their mean, padded with zero rows to a multiple of four. */
-function centred(rows: Float32Array | Float64Array, mean: Float64Array): Float64Array {
+function centred(rows: Float64Array, mean: Float64Array): Float64Array {
   const dims = mean.length;
   const out = new Float64Array(Math.ceil(rows.length / dims / 4) * 4 * dims);
   for (let at = 0; at < rows.length; at++) out[at] = rows[at]! - mean[at % dims]!;
