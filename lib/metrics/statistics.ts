@@ -1,4 +1,5 @@
 import { Problem } from "../core/problem.ts";
+import { rowProducts } from "./row_products.ts";
 
 /** First two moments of a sample, in float64. */
 export interface Statistics {
@@ -100,37 +101,18 @@ function statisticsOfBlock(rows: Float64Array, dims: number): Statistics {
     }
     mean[at % dims]! += value / count;
   }
-  const covariance = scatter(centred(rows, mean), dims);
+  const centred = columns(rows, mean);
+  const covariance = rowProducts(centred, centred, dims, { symmetric: true });
   const divisor = Math.max(count - 1, 1);
-  for (let i = 0; i < dims; i++) {
-    for (let j = i; j < dims; j++) covariance[j * dims + i] = covariance[i * dims + j]! /= divisor;
-  }
-  return { count, dims, mean, covariance };
+  return { count, dims, mean, covariance: covariance.map((value) => value / divisor) };
 }
 
-/** Rows less their mean, padded with zero rows to a multiple of four. */
-function centred(rows: Float64Array, mean: Float64Array): Float64Array {
-  const dims = mean.length;
-  const out = new Float64Array(Math.ceil(rows.length / dims / 4) * 4 * dims);
-  for (let at = 0; at < rows.length; at++) out[at] = rows[at]! - mean[at % dims]!;
-  return out;
-}
-
-/** The upper triangle of XᵀX, `[dims, dims]`, four rows of X at a time. */
-function scatter(x: Float64Array, dims: number): Float64Array {
-  const out = new Float64Array(dims * dims);
-  for (let start = 0; start < x.length; start += 4 * dims) {
-    const [r0, r1, r2, r3] = [0, 1, 2, 3].map((k) => x.subarray(start + k * dims, start + (k + 1) * dims)) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
-    for (let i = 0; i < dims; i++) {
-      const a0 = r0[i]!, a1 = r1[i]!, a2 = r2[i]!, a3 = r3[i]!;
-      const target = out.subarray(i * dims, (i + 1) * dims);
-      for (let j = i; j < dims; j++) target[j]! += a0 * r0[j]! + a1 * r1[j]! + a2 * r2[j]! + a3 * r3[j]!;
-    }
+/** `[dims, rows]`: each feature of all rows, less its mean. */
+function columns(rows: Float64Array, mean: Float64Array): Float64Array {
+  const dims = mean.length, count = rows.length / dims;
+  const out = new Float64Array(rows.length);
+  for (let row = 0, at = 0; row < count; row++) {
+    for (let i = 0; i < dims; i++, at++) out[i * count + row] = rows[at]! - mean[i]!;
   }
   return out;
 }
