@@ -113,7 +113,7 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
     "knid: independent",
     'recipe.yaml:23:23: rows.FM.coupling.knid: unknown key; did you mean "rows.FM.coupling.kind"?',
   ],
-  ["size: 8", "size: 9", "recipe.yaml:6:30: data.size: expected one of 8, 16, 28, got 9"],
+  ["size: 8", "size: 9", "recipe.yaml:6:30: data.size: expected one of 8, 16, 28, 32, got 9"],
   [
     "batch: 64,",
     'batch: "64",',
