@@ -201,6 +201,7 @@ async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: Teac
 const distanceEntries = [
   "sampling/draw.ts",
   "sampling/golden_section.ts",
+  "metrics/classifier.ts",
   "metrics/features.ts",
   "metrics/frechet.ts",
   "metrics/statistics.ts",
