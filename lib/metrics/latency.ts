@@ -11,6 +11,11 @@ export function latencyName(figure: LatencyFigure, batch: number): string {
   return `${figure}Batch${batch}`;
 }
 
+/** Whether a metric is one of these. */
+export function isLatency(metric: string): boolean {
+  return /^(seconds|decodeSeconds|speedup)Batch\d+$/.test(metric);
+}
+
 const latencyInfos: Readonly<Record<LatencyFigure, (batch: number) => MetricInfo>> = {
   seconds: (batch) => ({ label: `latency a sample, batch ${batch}`, unit: "s", better: "lower", digits: 6 }),
   decodeSeconds: (batch) => ({

@@ -1,12 +1,8 @@
-import { latencyBatches, latencyName } from "../metrics/latency.ts";
+import { isLatency, latencyBatches, latencyName } from "../metrics/latency.ts";
 import { type FigureKey, figureKey, type Figures, parseFigureKey } from "../results/figures.ts";
 import type { PaperFigures } from "../results/paper.ts";
-import { cell, metricTitle, missing, paperCell, type Section } from "./sections.ts";
-
-/** Whether a figure stands in a table of latency. */
-export function isLatency({ metric }: FigureKey): boolean {
-  return /^(seconds|decodeSeconds|speedup)Batch\d+$/.test(metric);
-}
+import { cell, metricTitle, missing, paperCell } from "./cells.ts";
+import type { Section } from "./sections.ts";
 
 /**
  * The layout of paper Table 8, one table a guidance: teacher, teacher without
@@ -15,7 +11,7 @@ export function isLatency({ metric }: FigureKey): boolean {
  * lines of its own.
  */
 export function latencySections(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section[] {
-  const published = Object.keys(paper?.figures ?? {}).map(parseFigureKey).filter(isLatency);
+  const published = Object.keys(paper?.figures ?? {}).map(parseFigureKey).filter(({ metric }) => isLatency(metric));
   const guidances = distinct(keys.map(({ guidance }) => guidance));
   return guidances.map((guidance) => {
     const of = [...keys, ...published].filter((key) => key.guidance === guidance);

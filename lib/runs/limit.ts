@@ -36,7 +36,7 @@ export function limitRecipe(
       images: Math.min(evaluation.images, Math.max(limit, 2)),
       pictures: Math.min(evaluation.pictures, 2),
       ...(evaluation.latency &&
-        { latency: { ...evaluation.latency, repeats: Math.min(evaluation.latency.repeats, 2) } }),
+        { latency: { ...evaluation.latency, batches: [evaluation.latency.batches[0]!], repeats: 1 } }),
       guidanceSearch: {
         ...evaluation.guidanceSearch,
         samples: Math.min(evaluation.guidanceSearch.samples, limit),
