@@ -18,6 +18,7 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   run EXPERIMENT     train, sample, measure and report experiments/EXPERIMENT/recipe.yaml
   show EXPERIMENT    print its recipe at a scale, every key at its final value
   teacher EXPERIMENT   train its teacher and keep it under results/teachers/
+  autoencoder EXPERIMENT  train the autoencoder of its data and keep it under results/autoencoders/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
   engine [status | install | remove]
 
@@ -56,6 +57,8 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   run,
   show,
   teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
+  autoencoder: async (args) =>
+    await made("autoencoder", args, (await import("./runs/autoencoder_command.ts")).autoencoderCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
 };
