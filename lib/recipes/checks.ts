@@ -147,12 +147,14 @@ function checkpointChecks(
     const last = list.at(-1)!;
     check(last <= samples, path, `expected at most student.training.samples (${samples}), got ${last}`);
     const steps = list.map((checkpoint) => stepsFor(checkpoint, batch));
-    const same = steps.findIndex((step, i) => i > 0 && step <= steps[i - 1]!);
+    const near = steps.findIndex((step, i) => i > 0 && Math.abs(step - steps[i - 1]!) < 1);
     check(
-      same < 0,
+      near < 0,
       path,
-      `expected checkpoints that grow by a batch (${batch}) or more, got ${list[same - 1]} and ${list[same]}`,
+      `expected checkpoints at least a batch (${batch}) apart, got ${list[near - 1]} and ${list[near]}`,
     );
+    const falling = path[0] === "student" ? list.findIndex((one, i) => i > 0 && one <= list[i - 1]!) : -1;
+    check(falling < 0, path, `expected a rising list, got ${list[falling]} after ${list[falling - 1]}`);
   }
   const lost = checkpoints.find((checkpoint) => !kept.includes(checkpoint));
   check(
