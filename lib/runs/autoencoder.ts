@@ -7,6 +7,7 @@ import { createRng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
 import * as autoencoders from "../models/autoencoders.ts";
 import type { AutoencoderDefinition } from "../models/types.ts";
+import type { ImageShape } from "../nn/patches.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
 import { autoencodingBatch, autoencodingLoss } from "../training/autoencoding.ts";
 import { readWeights } from "../training/weights.ts";
@@ -49,8 +50,12 @@ interface ReconstructionCard {
 /** The autoencoder that a recipe names, over images of `shape`. */
 export function autoencoderOf({ model }: AutoencoderRecipe, { shape }: Dataset): AutoencoderDefinition {
   const { kind, ...options } = model;
-  if (kind !== "convolutional") throw new Problem(`The autoencoder ${kind} is not in this version: use another scale`);
-  return autoencoders[kind](options as Parameters<typeof autoencoders.convolutional>[0], shape);
+  const build =
+    (autoencoders as Readonly<Record<string, (options: never, shape: ImageShape) => AutoencoderDefinition>>)[
+      kind
+    ];
+  if (!build) throw new Problem(`The autoencoder ${kind} is not in this version: use --scale quick or desk`);
+  return build(options as never, shape);
 }
 
 /** A recipe whose autoencoder is trained here, not published. */

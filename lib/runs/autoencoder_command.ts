@@ -14,7 +14,7 @@ import { statisticsOf } from "../metrics/statistics.ts";
 import { bindAutoencoder } from "../models/bind.ts";
 import type { Autoencoder } from "../models/types.ts";
 import { parameterCount } from "../nn/parameters.ts";
-import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { commitHere } from "../results/provenance.ts";
 import { readWeights, writeWeights } from "../training/weights.ts";
 import {
@@ -51,8 +51,31 @@ export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOpt
     plan,
     (folder) => trainAutoencoder(trained, train, { folder, identity: { stage: plan.id }, signal: interruptSignal() }),
   );
+  const card = await keepAutoencoder(trained, data, { train, test }, network, trainedWeights(trained, plan.folder), {
+    engine: `${engine.version} (${engine.kind})`,
+    commit: await commitHere(),
+    code: plan.stage.key["code"],
+    seconds: Math.round(seconds),
+  });
+  const { rms, psnr, frechet, frechetOfImages } = card.test;
+  say(
+    `written to ${trained.pretrained}/: held out, ${rms} rms of a pixel (${psnr} dB), ` +
+      `FD of reconstructions ${frechet}, of the images themselves ${frechetOfImages}`,
+    options,
+  );
+}
+
+/** Measures trained weights and writes weights, recipe and card into the recipe's folder. */
+export async function keepAutoencoder(
+  trained: TrainedAutoencoder,
+  data: DataRecipe,
+  { train, test }: { readonly train: Dataset; readonly test: Dataset },
+  network: FeatureNetwork,
+  weights: string,
+  origin: Pick<AutoencoderCard, "engine" | "commit" | "code" | "seconds">,
+): Promise<AutoencoderCard> {
   const definition = autoencoderOf(trained, train), files = autoencoderFiles(trained);
-  const { flat } = await readWeights(trainedWeights(trained, plan.folder), definition.specs);
+  const { flat } = await readWeights(weights, definition.specs);
   const vector = tf.tensor1d(flat);
   const measured = await measure(bindAutoencoder(definition, vector), network, train, test);
   vector.dispose();
@@ -67,18 +90,10 @@ export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOpt
     parameters: parameterCount(definition.specs),
     latentShape: definition.latentShape,
     ...measured,
-    engine: `${engine.version} (${engine.kind})`,
-    commit: await commitHere(),
-    code: plan.stage.key["code"],
-    seconds: Math.round(seconds),
+    ...origin,
   };
   await writeFileAtomic(files.card, `${JSON.stringify(card, null, 2)}\n`);
-  const { rms, psnr, frechet, frechetOfImages } = card.test;
-  say(
-    `written to ${trained.pretrained}/: held out, ${rms} rms of a pixel (${psnr} dB), ` +
-      `FD of reconstructions ${frechet}, of the images themselves ${frechetOfImages}`,
-    options,
-  );
+  return card;
 }
 
 function trainedOf({ autoencoder, experiment }: ResolvedRecipe): TrainedAutoencoder {
