@@ -11,6 +11,7 @@ const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (ar
   deno task table4 --dry-run                what would run, why, and how long; nothing is written
   deno task table4 student.width=128        change a key of the recipe for this run
   deno task table4 seed=1,2,3               several seeds, with their spread
+  deno task ablate --list                   what else was tried: the names and titles of ablations/
   deno task show table4 student.width=128   the whole recipe as it would run, changes marked
   deno task engine                          which engine computes, and how to install the native one
   deno task diff                            what changed in the results since the last commit: better, worse, noise
@@ -18,17 +19,19 @@ const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (ar
 
 Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   run EXPERIMENT     train, sample, measure and report experiments/EXPERIMENT/recipe.yaml
+  ablate NAME        the same for ablations/NAME.yaml, a difference from an experiment; --list prints their names
   all                run every experiment, one after the other
   show EXPERIMENT    print its recipe at a scale, every key at its final value
   teacher EXPERIMENT   train its teachers and keep them under results/teachers/
+  autoencoder EXPERIMENT  train the autoencoder of its data and keep it under results/autoencoders/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
   engine [status | install | remove]
   diff [A] [B]         compare the results of two git revisions or folders, figure by figure: diff --help
   runs [WHERE]         list the results of the working tree, a git revision or a folder: runs --help
 
 Scales (--scale)
-  quick   MNIST 16×16, minutes on two cores (the default)
-  desk    Fashion-MNIST 16×16, hours on two cores
+  quick   MNIST 16×16, or 32×32 where an autoencoder makes latents of it; minutes on two cores (the default)
+  desk    Fashion-MNIST, likewise; hours on two cores
   paper   ImageNet, as published
 
 Overrides (Hydra's grammar, as many as you like)
@@ -58,7 +61,8 @@ Exit codes: 0 done; 1 diff --fail-on found one; 2 a mistake in the command or th
 
 /** A command gets the words after its name, and loads what it needs: the engine only where something is computed. */
 const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
-  run,
+  run: (args) => runLine("run", parse("run", args)),
+  ablate,
   all: async (args) => {
     const line = parse("all", args);
     if (line.help) return console.log(help);
@@ -71,6 +75,8 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   },
   show,
   teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
+  autoencoder: async (args) =>
+    await made("autoencoder", args, (await import("./runs/autoencoder_command.ts")).autoencoderCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
   diff: async (args) => (await import("./runs/diff_command.ts")).diffCommand(args),
@@ -97,14 +103,30 @@ async function dispatch(args: readonly string[]): Promise<void> {
   await commands[name]!(rest);
 }
 
-async function run(args: readonly string[]): Promise<void> {
-  const line = parse("run", args);
+async function runLine(command: string, line: CommandLine): Promise<void> {
   if (line.help) return console.log(help);
-  if (line.printConfig) return await print("run", line);
-  const { recipe } = await load("run", line);
+  if (line.printConfig) return await print(command, line);
+  const { recipe } = await load(command, line);
   const options = runOptions(line, recipe);
   const { runExperiment } = await import("./runs/pipeline.ts");
   await runExperiment(recipe, options);
+}
+
+/** Runs an ablation as the experiment `ablations/NAME`, or lists them. */
+async function ablate(args: readonly string[]): Promise<void> {
+  const { listAblations, loadRecipe } = await import("./recipes/load.ts");
+  if (args.includes("--list")) {
+    const names = await listAblations(), width = Math.max(...names.map((name) => name.length));
+    for (const name of names) {
+      console.log(`${name.padEnd(width)}  ${(await loadRecipe(`ablations/${name}`, "quick")).recipe.title}`);
+    }
+    return;
+  }
+  const line = parse("ablate", args), name = line.experiment;
+  if (name === undefined && !line.help) {
+    throw new Problem(`ablate what? Expected one of ${(await listAblations()).join(", ")}`);
+  }
+  await runLine("ablate", { ...line, experiment: `ablations/${name}` });
 }
 
 /** Runs a command that makes a part of a recipe, with the recipe and the options of `run`. */
