@@ -19,6 +19,7 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   show EXPERIMENT    print its recipe at a scale, every key at its final value
   teacher EXPERIMENT   train its teacher and keep it under results/teachers/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
+  report [NAME…]     every result as one HTML file, .nfm/report.html; --serve, --diff: see report --help
   engine [status | install | remove]
 
 Scales (--scale)
@@ -57,6 +58,7 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   show,
   teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
+  report: async (args) => (await import("./runs/report_command.ts")).reportCommand(args),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
 };
 

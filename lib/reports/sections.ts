@@ -12,6 +12,8 @@ export interface Section {
   readonly numbersFrom: number;
   /** Rows in groups that a reader compares: one sampler each. */
   readonly groups: readonly (readonly (readonly string[])[])[];
+  /** The `figureKey` behind each cell of `groups`; nothing where a cell is a name or the paper's. */
+  readonly keys: readonly (readonly (readonly (string | undefined)[])[])[];
 }
 
 /** What is not measured or not published. Never blank, so that it is never taken for zero. */
@@ -60,12 +62,12 @@ function checkpointSection(figures: Figures, keys: readonly FigureKey[], paper?:
   const beside = keys.some((key) => published(key, key.checkpoint!) !== undefined);
   const samplers = distinct(keys.map((key) => key.sampler));
   const solver = commonSolver(samplers);
-  const line = (key: FigureKey): string[] => [
-    key.row,
-    ...(key.sampler === undefined ? [] : [solver ? key.sampler.split(" ")[1]! : key.sampler]),
+  const line = (key: FigureKey): Cell[] => [
+    { text: key.row },
+    ...(key.sampler === undefined ? [] : [{ text: solver ? key.sampler.split(" ")[1]! : key.sampler }]),
     ...ours.flatMap((checkpoint) => {
-      const own = cell(figures.figures[at(key, checkpoint)], info);
-      return beside ? [own, paperCell(published(key, checkpoint), info)] : [own];
+      const own = ownCell(figures, at(key, checkpoint), info);
+      return beside ? [own, { text: paperCell(published(key, checkpoint), info) }] : [own];
     }),
   ];
   const groups = samplers.map((sampler) => {
@@ -80,7 +82,7 @@ function checkpointSection(figures: Figures, keys: readonly FigureKey[], paper?:
     title: [metricTitle(info), solver, guidance].filter(Boolean).join(", "),
     head: ["method", ...samplerHead, ...heads],
     numbersFrom: solver ? 1 : 1 + samplerHead.length,
-    groups,
+    ...textsAndKeys(groups),
   };
 }
 
@@ -90,14 +92,32 @@ function onceSection(figures: Figures, keys: readonly FigureKey[], paper?: Paper
   const rows = keys.map((key, i) => {
     const info = figures.metrics[key.metric]!;
     const what = [metricTitle(info), key.sampler, key.guidance].filter(Boolean).join(", ");
-    const own = cell(figures.figures[figureKey(key)], info);
-    return [key.row, what, own, ...(beside ? [paperCell(published[i], info)] : [])];
+    const own = ownCell(figures, figureKey(key), info);
+    return [{ text: key.row }, { text: what }, own, ...(beside ? [{ text: paperCell(published[i], info) }] : [])];
   });
   return {
     title: "Measured once",
     head: ["of", "what", "ours", ...(beside ? ["paper"] : [])],
     numbersFrom: 2,
-    groups: [rows],
+    ...textsAndKeys([rows]),
+  };
+}
+
+/** A cell with the figure that it shows, if any. */
+interface Cell {
+  readonly text: string;
+  readonly key?: string;
+}
+
+function ownCell(figures: Figures, key: string, info: MetricInfo): Cell {
+  const figure = figures.figures[key];
+  return { text: cell(figure, info), ...(figure && { key }) };
+}
+
+function textsAndKeys(groups: readonly (readonly (readonly Cell[])[])[]): Pick<Section, "groups" | "keys"> {
+  return {
+    groups: groups.map((rows) => rows.map((cells) => cells.map(({ text }) => text))),
+    keys: groups.map((rows) => rows.map((cells) => cells.map(({ key }) => key))),
   };
 }
 

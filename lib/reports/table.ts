@@ -31,7 +31,7 @@ export function renderTerminal(figures: Figures, paper?: PaperFigures): string {
 }
 
 /** What stands under a title: how ours was measured, how the paper's was, and how far they compare. */
-function captionLines(caption: Caption, paper?: PaperFigures): readonly string[] {
+export function captionLines(caption: Caption, paper?: PaperFigures): readonly string[] {
   const { experiment, scale, data, features, samples, seeds, guidance, notes = [] } = caption;
   const seedWord = seeds.length === 1 ? "seed" : "seeds";
   const spread = seeds.length === 1 ? "of sampling, one training" : "over seeds";
