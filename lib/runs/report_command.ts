@@ -14,7 +14,8 @@ deno task report --out FILE        write it there
 deno task report --diff A          with the diff of the results of A (a commit, branch, tag or folder) to the working
                                    tree; default: of HEAD, where they differ
 deno task report --diff A..B       with the diff from A to B
-deno task report --serve           serve it on this machine, made anew at every reload (--port N, default 8080)`;
+deno task report --serve           serve it on this machine, made anew at every reload (--port N, default 8080;
+                                   0 is any that is free)`;
 
 interface ReportLine {
   readonly names: readonly string[];
@@ -83,17 +84,17 @@ function refuseUnknown(names: readonly string[], source: Source): void {
 /** Serves the page to this machine alone until it is interrupted. */
 async function serve(line: ReportLine): Promise<void> {
   await makeReport(line); // a mistake in the command line is one now, not at the first request
-  const hosts = [`127.0.0.1:${line.port}`, `localhost:${line.port}`];
-  const options = {
+  const options: Deno.ServeTcpOptions = {
     hostname: "127.0.0.1",
     port: line.port,
-    onListen: () => say(`http://${hosts[0]}/ – made anew at every reload; Ctrl-C ends it`, { quiet: line.quiet }),
+    onListen: ({ port }) => say(`http://127.0.0.1:${port}/ is made anew at every reload; Ctrl-C ends it`, line),
   };
   const server = listen(options, async (request) => {
+    const { hostname, pathname } = new URL(request.url);
     // Another name for this address is another site asking through the reader's browser.
-    if (!hosts.includes(request.headers.get("host") ?? "")) return plain("not this site", 403);
+    if (hostname !== "127.0.0.1" && hostname !== "localhost") return plain("not this site", 403);
     if (request.method !== "GET" && request.method !== "HEAD") return plain("GET alone", 405);
-    if (new URL(request.url).pathname !== "/") return plain("there is one page here: /", 404);
+    if (pathname !== "/") return plain("there is one page here: /", 404);
     try {
       return new Response(await makeReport(line), {
         headers: {
@@ -141,8 +142,8 @@ function parseLine(args: readonly string[]): ReportLine {
     if (given[name] === "") throw new Problem(`--${name} expects a value after it`);
     return given[name] as string | undefined;
   });
-  if (port !== undefined && !(/^\d+$/.test(port) && Number(port) >= 1 && Number(port) <= 65535)) {
-    throw new Problem(`--port ${port}: expected a port from 1 to 65535`);
+  if (port !== undefined && !(/^\d+$/.test(port) && Number(port) <= 65535)) {
+    throw new Problem(`--port ${port}: expected a port up to 65535, or 0 for any that is free`);
   }
   return {
     names: given._.map(String),

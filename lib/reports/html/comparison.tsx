@@ -24,14 +24,23 @@ export function ComparisonPart({ comparison }: { readonly comparison: Comparison
 function Compared({ result, shown }: { readonly result: ComparedResult; readonly shown: boolean }) {
   const { name, before, after, differences, changes } = result;
   const moved = changes.filter(({ verdict }) => verdict !== "same");
+  const byVerdict = Map.groupBy(moved, ({ verdict }) => verdict);
   const title = anchor(comparisonAnchor, name);
+  if (!before || !after) {
+    return (
+      <p class="table">
+        <strong>{shown && after ? <a href={`#${anchor(name)}`}>{name}</a> : name}</strong>{" "}
+        <span class="summary">{after ? "new" : "gone"}</span>
+      </p>
+    );
+  }
   return (
     <details class="table" open={moved.length > 0}>
       <summary>
-        <h4 id={title}>{name}</h4> <span class="summary">{summaryOf(result)}</span>
+        <h4 id={title}>{name}</h4> <span class="summary">{summaryOf(changes)}</span>
       </summary>
       {differences.length > 0 && <ul class="notes">{differences.map((difference) => <li>{difference}</li>)}</ul>}
-      {before && after && moved.length > 0 && (
+      {moved.length > 0 && (
         <div class="scroll" role="region" tabindex={0} aria-labelledby={title}>
           <table>
             <thead>
@@ -44,11 +53,13 @@ function Compared({ result, shown }: { readonly result: ComparedResult; readonly
                 <th scope="col">verdict</th>
               </tr>
             </thead>
-            <tbody>
-              {moved.map((change) => (
-                <ChangedRow result={name} change={change} before={before} after={after} shown={shown} />
-              ))}
-            </tbody>
+            {verdicts.filter((verdict) => byVerdict.has(verdict)).map((verdict) => (
+              <tbody>
+                {byVerdict.get(verdict)!.map((change) => (
+                  <ChangedRow result={name} change={change} before={before} after={after} shown={shown} />
+                ))}
+              </tbody>
+            ))}
           </table>
         </div>
       )}
@@ -92,9 +103,7 @@ function Value({ of, in: { metrics }, figure }: ValueProps) {
 }
 
 /** `3 better, 1 worse, 200 same`. */
-function summaryOf({ before, after, changes }: ComparedResult): string {
-  if (!before) return "new";
-  if (!after) return "gone";
+function summaryOf(changes: readonly Change[]): string {
   const count = (verdict: Verdict) => changes.filter((change) => change.verdict === verdict).length;
   return verdicts.filter((verdict) => count(verdict) > 0).map((verdict) => `${count(verdict)} ${verdict}`).join(", ");
 }

@@ -48,9 +48,9 @@ function RowCard({ result, row, keys }: RowCardProps) {
       <dl>
         {source && (
           <Fact name="Recipe">
-            {source.written !== undefined && <code>{source.written}</code>}
+            {source.written !== undefined && <Place text={source.written} />}
             <pre tabindex={0} aria-label={`Row ${row} of the recipe`}>{source.text}</pre>
-            as it ran: <code>{source.resolved}</code>
+            as it ran: <Place text={source.resolved} />
           </Fact>
         )}
         {provenance && (
@@ -145,6 +145,20 @@ function FigureCard({ result, figure: text }: FigureCardProps) {
 function perSeed({ perSeed = [] }: Figure, seeds: readonly number[], mean: string): string {
   const digits = mean.split(".")[1]?.length ?? 0;
   return perSeed.map((value, i) => `${seeds[i] ?? i}: ${fixed(value, digits)}`).join("; ");
+}
+
+/** A file and line, to be broken between its parts. */
+function Place({ text }: { readonly text: string }) {
+  return (
+    <code>
+      {text.split(/(?<=\/)/).map((part) => (
+        <>
+          {part}
+          <wbr />
+        </>
+      ))}
+    </code>
+  );
 }
 
 function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }) {
