@@ -8,7 +8,7 @@ import type { Dataset } from "./types.ts";
 
 const options = z.strictObject({
   size: z.literal(preparedSizes).default(16)
-    .describe("Side in pixels: 28 as published, 16 and 8 by box averages of the images padded to 32"),
+    .describe("Side in pixels: 28 as published, 32 padded with black, 16 and 8 by box averages of the 32"),
   images: trainingImages,
   root: z.string().min(1).optional()
     .describe("Folder of the four files, gzipped or not; without it the usual places are searched"),

@@ -11,7 +11,7 @@ import type { Dataset } from "./types.ts";
 
 const options = z.strictObject({
   size: z.literal(preparedSizes).default(16)
-    .describe("Side in pixels: 28 as published, 16 and 8 by box averages of the images padded to 32"),
+    .describe("Side in pixels: 28 as published, 32 padded with black, 16 and 8 by box averages of the 32"),
   images: trainingImages,
 });
 

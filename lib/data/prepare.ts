@@ -48,11 +48,11 @@ export function boxAverage(images: Uint8Array, side: number, factor: number): Ui
 }
 
 /** The sides that 28 × 28 images can be prepared at. */
-export const preparedSizes = [8, 16, 28] as const;
+export const preparedSizes = [8, 16, 28, 32] as const;
 
 /**
- * 28 × 28 images at side `size`: 28 leaves them as published; 16 and 8 pad to
- * 32 and average boxes of 2 and 4.
+ * 28 × 28 images at side `size`: 28 leaves them as published; 32 pads them;
+ * 16 and 8 pad to 32 and average boxes of 2 and 4.
  *
  * @param images `[count, 28, 28]`
  * @returns `[count, size, size]`

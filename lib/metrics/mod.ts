@@ -1,6 +1,7 @@
 import { couplingFactsInfo } from "./coupling_facts.ts";
 import { curvatureInfo } from "./curvature.ts";
 import { frechetInfo } from "./frechet.ts";
+import { latencyInfo } from "./latency.ts";
 import { bitsPerDimInfo, nllInfo } from "./likelihood.ts";
 import { priorMismatchInfo } from "./prior_mismatch.ts";
 import type { MetricInfo } from "./types.ts";
@@ -12,6 +13,13 @@ export const figures: Readonly<Record<string, MetricInfo>> = {
   /** Of a student fed the teacher's z of held-out images in the place of N(0, I). */
   frechetHeldOut: { ...frechetInfo, label: "FD from held-out z" },
   guidanceWeight: { label: "guidance weight w", unit: "", better: "neither", digits: 2 },
+  pairDistance: {
+    label: "distance to the teacher's image of the same seed, 1 if unrelated",
+    unit: "",
+    better: "neither",
+    digits: 3,
+  },
+  parameters: { label: "parameters", unit: "", better: "neither", digits: 0 },
   loss: { label: "training loss", unit: "", better: "lower", digits: 4 },
   curvature: curvatureInfo,
   nll: { ...nllInfo, label: "NLL, training set" },
@@ -20,4 +28,5 @@ export const figures: Readonly<Record<string, MetricInfo>> = {
   ...priorMismatchInfo,
   ...zDistanceInfo,
   ...couplingFactsInfo,
+  ...latencyInfo,
 };

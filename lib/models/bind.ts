@@ -1,6 +1,13 @@
 import { type Tensor, tf, trace, type Traced } from "../engine/mod.ts";
 import { unpack } from "../nn/parameters.ts";
-import type { FlowDefinition, NormalizingFlow, VelocityDefinition, VelocityModel } from "./types.ts";
+import type {
+  Autoencoder,
+  AutoencoderDefinition,
+  FlowDefinition,
+  NormalizingFlow,
+  VelocityDefinition,
+  VelocityModel,
+} from "./types.ts";
 
 interface TracedFlow {
   readonly encode: Traced<{ flat: Tensor; data: Tensor; labels: Tensor }, { noise: Tensor; logDeterminant: Tensor }>;
@@ -10,10 +17,15 @@ interface TracedFlow {
   >;
 }
 type TracedVelocity = Traced<{ flat: Tensor; x: Tensor; t: Tensor; labels: Tensor }, { velocity: Tensor }>;
+interface TracedAutoencoder {
+  readonly encode: Traced<{ flat: Tensor; images: Tensor }, { mean: Tensor; logVariance: Tensor }>;
+  readonly decode: Traced<{ flat: Tensor; latents: Tensor }, { images: Tensor }>;
+}
 
 // One recording per definition, however many parameter vectors are bound to it.
 const tracedFlows = new WeakMap<FlowDefinition, TracedFlow>();
 const tracedVelocities = new WeakMap<VelocityDefinition, TracedVelocity>();
+const tracedAutoencoders = new WeakMap<AutoencoderDefinition, TracedAutoencoder>();
 
 /**
  * A flow with its parameters: the vector `flat` `[parameterCount]`, which the
@@ -59,4 +71,22 @@ export function bindVelocity(definition: VelocityDefinition, flat: Tensor): Velo
   }
   const run = traced;
   return { velocity: (x, t, labels) => run({ flat, x, t, labels }).velocity };
+}
+
+/** An autoencoder with its parameters, on the terms of `bindFlow`. */
+export function bindAutoencoder(definition: AutoencoderDefinition, flat: Tensor): Autoencoder {
+  let traced = tracedAutoencoders.get(definition);
+  if (!traced) {
+    const { specs, encode, decode } = definition;
+    traced = {
+      encode: trace("autoencoder_encode", ({ flat, images }) => ({ ...encode(unpack(flat, specs), images) })),
+      decode: trace("autoencoder_decode", ({ flat, latents }) => ({ images: decode(unpack(flat, specs), latents) })),
+    };
+    tracedAutoencoders.set(definition, traced);
+  }
+  const { encode, decode } = traced;
+  return {
+    encode: (images) => encode({ flat, images }),
+    decode: (latents) => decode({ flat, latents }).images,
+  };
 }

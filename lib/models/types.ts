@@ -60,3 +60,27 @@ export interface VelocityDefinition {
   readonly specs: readonly ParameterSpec[];
   velocity(params: Parameters, x: Tensor, t: Tensor, labels: Tensor): Tensor;
 }
+
+/** A variational autoencoder: images to a Gaussian over latents, and latents to images. */
+export interface Autoencoder {
+  /**
+   * The Gaussian over latents, independent between dimensions, of each image.
+   * @param images `[batch, channels, height, width]`, in [-1, 1]
+   * @returns mean and log-variance, both `[batch, …latentShape]`; the caller disposes them
+   */
+  encode(images: Tensor): { readonly mean: Tensor; readonly logVariance: Tensor };
+  /**
+   * @param latents `[batch, …latentShape]`, at the encoder's own scale
+   * @returns `[batch, channels, height, width]`, about [-1, 1]; the caller disposes it
+   */
+  decode(latents: Tensor): Tensor;
+}
+
+/** An autoencoder as pure functions of its parameters; both may run inside a traced function. Shapes as in `Autoencoder`. */
+export interface AutoencoderDefinition {
+  readonly specs: readonly ParameterSpec[];
+  /** `[channels, height, width]` of the latents. */
+  readonly latentShape: readonly [number, number, number];
+  encode(params: Parameters, images: Tensor): { readonly mean: Tensor; readonly logVariance: Tensor };
+  decode(params: Parameters, latents: Tensor): Tensor;
+}

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as couplings from "../couplings/mod.ts";
 import * as datasets from "../data/mod.ts";
+import * as autoencoders from "./autoencoder_options.ts";
 import * as flows from "./flow_options.ts";
 import * as velocities from "./velocity_options.ts";
 
@@ -33,9 +34,10 @@ const announced = {
  * member, so a new one is one file and one export line there, and none here.
  */
 function kindsOf<const Registry extends object>(registry: Registry): z.ZodType<KindsOf<Registry>> {
-  const cases = Object.entries(registry).filter(([, member]) => isMember(member)).map(([kind, member]) =>
-    z.strictObject({ kind: z.literal(kind), ...(member as Member).options.shape })
-  );
+  const cases = Object.entries(registry).filter(([, member]) => isMember(member)).map(([kind, member]) => {
+    const { shape, def } = (member as Member).options;
+    return z.strictObject({ kind: z.literal(kind), ...shape }).check(...(def.checks ?? []) as never[]);
+  });
   return z.discriminatedUnion("kind", cases as never) as unknown as z.ZodType<KindsOf<Registry>>;
 }
 
@@ -45,6 +47,8 @@ function isMember(value: unknown): value is Member {
 
 /** `data:` of a recipe, over the registry lib/data/mod.ts. */
 export const dataKinds = kindsOf({ ...datasets, ...announced });
+/** `autoencoder.model:`, over lib/models/autoencoders.ts. */
+export const autoencoderKinds = kindsOf(autoencoders);
 /** `coupling:` of a row, over the registry lib/couplings/mod.ts. */
 export const couplingKinds = kindsOf(couplings);
 /** `teacher.model:`, over lib/models/flows.ts. */

@@ -17,7 +17,19 @@ export function rowRecipes(recipe: ResolvedRecipe): readonly RowRecipe[] {
 export function rowRecipe(recipe: ResolvedRecipe, name: string): RowRecipe {
   const row = recipe.rows[name];
   if (!row) throw new TypeError(`Cannot find row "${name}" in ${recipe.experiment}`);
-  return { name, data: recipe.data, coupling: row.coupling, ...parts.parse(mergedParts(recipe, row)) } as RowRecipe;
+  const { flips, teacher, student } = parts.parse(mergedParts(recipe, row)) as Pick<RowRecipe, keyof typeof rowParts>;
+  const { evaluation, data, autoencoder } = recipe;
+  return {
+    name,
+    data,
+    ...(autoencoder && { autoencoder }),
+    flips,
+    teacher,
+    student,
+    coupling: row.coupling,
+    metrics: row.metrics ?? evaluation.metrics,
+    checkpoints: student.checkpoints ?? evaluation.checkpoints,
+  };
 }
 
 /** What is wrong with a row once its differences are merged in. */
@@ -35,7 +47,7 @@ export function rowFaults(recipe: ResolvedRecipe, name: string): readonly Fault[
 
 function mergedParts(recipe: ResolvedRecipe, row: ResolvedRecipe["rows"][string]): Mapping {
   const { teacher, student, flips } = recipe;
-  const { coupling: _, ...difference } = row;
+  const { coupling: _, metrics: __, ...difference } = row;
   const known = (path: readonly PropertyKey[], kind: string) => keysOfKind(recipeSchema, path, kind, recipe);
   return merge({ flips, teacher, student }, difference, known) as Mapping;
 }

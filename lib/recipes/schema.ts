@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { couplingKinds, dataKinds, flowKinds, velocityKinds } from "./kinds.ts";
+import { latencyBatches } from "../metrics/latency.ts";
+import { autoencoderKinds, couplingKinds, dataKinds, flowKinds, velocityKinds } from "./kinds.ts";
 import { metricNames } from "./metric_names.ts";
 import { projectPath } from "./paths.ts";
 
@@ -24,6 +25,11 @@ export const training = z.strictObject({
     "Average less at first: decay min(emaDecay, (1 + step) / (10 + step))",
   ),
   labelDropout: z.number().min(0).max(1).default(0.1).describe("Probability p of dropping the label (paper §4)"),
+});
+
+/** How an autoencoder is trained: it sees no labels. */
+export const autoencoderTraining = training.omit({ labelDropout: true }).extend({
+  klWeight: z.number().min(0).describe("β: weight of the mean KL per latent dimension, beside the mean squared error"),
 });
 
 /** The distribution of t in the student's loss. */
@@ -53,6 +59,12 @@ const guidanceSearch = z.strictObject({
     .describe("Search for each seed, or for the first alone, whose weight the others then take"),
 });
 
+const latency = z.strictObject({
+  batches: z.array(z.literal(latencyBatches)).min(1).describe("Samples drawn at once"),
+  repeats: z.int().min(1).describe("Rounds in which teacher and students run once each; medians are reported"),
+  guidanceWeight: z.number().describe("w of the guided figures; it does not change the work"),
+});
+
 /** The parts that a row may change for itself. */
 export const rowParts = {
   flips: z.boolean().default(false).describe("Mirror half of the training images left to right"),
@@ -66,8 +78,13 @@ export const rowParts = {
     model: velocityKinds.describe("The velocity model"),
     time: time.describe("Distribution of t"),
     training,
+    checkpoints: z.array(z.int().min(1)).min(1).exactOptional().describe(
+      "Samples seen at which the moving average is kept; those of the evaluation when absent",
+    ),
   }).describe("The flow-matching model"),
 };
+
+const metrics = z.array(z.enum(metricNames)).min(1);
 
 /** What a row states of a part: a difference, checked once it is merged. */
 const difference = z.record(z.string(), z.unknown());
@@ -77,6 +94,7 @@ export const rowSchema = z.strictObject({
   flips: z.boolean().optional().describe("Difference from the recipe's flips"),
   teacher: difference.optional().describe("Difference from the recipe's teacher"),
   student: difference.optional().describe("Difference from the recipe's student"),
+  metrics: metrics.exactOptional().describe("What to measure of this row, instead of evaluation.metrics"),
 });
 
 export const rowName = /^[\p{L}\p{N}](?:[\p{L}\p{N} _.+=,()-]*[\p{L}\p{N})])?$/u;
@@ -89,6 +107,13 @@ export const recipeSchema = z.strictObject({
   version: z.int().min(1).describe("Raised when the meaning of a figure changes"),
   seeds: z.array(z.int().min(0)).min(1).describe("One training per seed and row"),
   data: dataKinds.describe("The image set"),
+  autoencoder: z.strictObject({
+    pretrained: projectPath.describe("Folder of the trained autoencoder: autoencoder.safetensors, and its card"),
+    model: autoencoderKinds.describe("The autoencoder"),
+    scale: z.number().positive().exactOptional()
+      .describe("Multiplies the latents; the one on its card, which gives them unit size, when absent"),
+    training: autoencoderTraining.exactOptional().describe("How it is made; absent where its weights are published"),
+  }).exactOptional().describe("Teacher and student see its latents instead of pixels"),
   flips: rowParts.flips,
   features: z.strictObject({
     pretrained: projectPath.describe("Folder of the trained feature extractor of the Fréchet distance"),
@@ -105,6 +130,8 @@ export const recipeSchema = z.strictObject({
     images: z.int().min(2).default(10000)
       .describe("Images of each split, at most, for the teacher's likelihood, its prior mismatch and held-out z"),
     batch: z.int().min(1).describe("Samples drawn at a time; no effect on results"),
-    metrics: z.array(z.enum(metricNames)).min(1).describe("What to measure, in the order of the report"),
+    pictures: z.int().min(1).default(8).describe("Images of each class that the metric `samples` draws"),
+    metrics: metrics.describe("What to measure, in the order of the report"),
+    latency: latency.exactOptional().describe("How the metric `latency` times"),
   }).describe("What is measured and when"),
 });

@@ -4,26 +4,55 @@ import { writeFileAtomic } from "../core/files.ts";
 import { type FigureKey, type Figures, parseFigureKey } from "../results/figures.ts";
 import { metricTitle } from "./sections.ts";
 
-/** Which figures a plot shows. */
+/** Which figures a plot shows, and against what. */
 export interface PlotOptions {
+  /** The file's name, without its ending. */
+  readonly name: string;
+  /** `samples`: convergence, as Figures 2, 3, 5 and 6; `nfe`: the last checkpoint against solver steps, as Table 5. */
+  readonly against: "samples" | "nfe";
   readonly metric: string;
-  readonly guidance: NonNullable<FigureKey["guidance"]>;
+  readonly guidance?: NonNullable<FigureKey["guidance"]>;
+}
+
+/** The plots that some figures are worth: convergence where there are checkpoints, else the course over NFE. */
+export function plotsOf(figures: Figures): readonly PlotOptions[] {
+  const keys = Object.keys(figures.figures).map(parseFigureKey).filter((key) => key.checkpoint !== undefined);
+  const plots: PlotOptions[] = [];
+  for (const guidance of ["guided", "unguided"] as const) {
+    const of = keys.filter((key) => key.metric === "frechet" && key.guidance === guidance);
+    const checkpoints = new Set(of.map((key) => key.checkpoint)).size;
+    const samplers = new Set(of.map((key) => key.sampler)).size;
+    if (checkpoints > 1) {
+      plots.push({ name: `convergence-${guidance}`, against: "samples", metric: "frechet", guidance });
+    }
+    if (samplers > 2) plots.push({ name: `nfe-${guidance}`, against: "nfe", metric: "frechet", guidance });
+  }
+  const losses = keys.filter((key) => key.metric === "loss");
+  if (new Set(losses.map((key) => key.checkpoint)).size > 1) {
+    plots.push({ name: "loss", against: "samples", metric: "loss" });
+  }
+  return plots;
 }
 
 /** Near the Okabe–Ito colours, of middle lightness: told apart by most eyes, on light ground and on dark. */
-const colours = ["#D55E00", "#3A8FD6", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+export const colours = ["#D55E00", "#3A8FD6", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 const middleGrey = "#7f8790";
 
 /**
- * Convergence as in the paper's Figure 2: a metric against samples seen (both
- * logarithmic), a colour per row, a panel per sampler, bars of one standard
- * error. An SVG without a background, readable on light and on dark pages; the
- * same figures give the same bytes.
+ * A metric against samples seen or against NFE (both axes logarithmic), a
+ * colour per row, bars of one standard error; a panel per sampler in the first,
+ * a dash per solver in the second. An SVG without a background, readable on
+ * light and on dark pages; the same figures give the same bytes.
  *
  * @throws {TypeError} when no figure matches.
  */
-export async function convergencePlot(figures: Figures, options: PlotOptions): Promise<string> {
-  const spec = vegaLite.compile(convergenceSpec(figures, options) as never).spec;
+export async function renderPlot(figures: Figures, options: PlotOptions): Promise<string> {
+  return await renderSpec(plotSpec(figures, options));
+}
+
+/** A Vega-Lite specification as SVG. */
+export async function renderSpec(specification: object): Promise<string> {
+  const { spec } = vegaLite.compile(specification as never);
   const view = new vega.View(vega.parse(spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();
@@ -32,41 +61,32 @@ export async function convergencePlot(figures: Figures, options: PlotOptions): P
 
 /** Writes the plot, whole or not at all. */
 export async function writePlot(path: string, figures: Figures, options: PlotOptions): Promise<void> {
-  await writeFileAtomic(path, await convergencePlot(figures, options));
+  await writeFileAtomic(path, await renderPlot(figures, options));
 }
 
 /** The plot as a Vega-Lite specification, data included. */
-export function convergenceSpec(figures: Figures, { metric, guidance }: PlotOptions): object {
-  const values = Object.entries(figures.figures).flatMap(([text, figure]) => {
-    const key = parseFigureKey(text);
-    if (key.metric !== metric || key.guidance !== guidance || key.checkpoint === undefined) return [];
-    const { value, standardError = 0 } = figure;
-    // A logarithmic axis has no zero: a bar that would reach it ends a little above.
-    const low = Math.max(value - standardError, value / 10);
-    return [{
-      row: key.row,
-      sampler: key.sampler ?? "",
-      samples: key.checkpoint,
-      value,
-      low,
-      high: value + standardError,
-    }];
-  });
-  if (values.length === 0) throw new TypeError(`Cannot plot ${metric} ${guidance}: no figure has it`);
-  const rows = [...new Set(values.map(({ row }) => row))];
-  const samplers = [...new Set(values.map(({ sampler }) => sampler))];
-  const ticks = [...new Set(values.map(({ samples }) => samples))].sort((a, b) => a - b);
+export function plotSpec(figures: Figures, options: PlotOptions): object {
+  const points = pointsOf(figures, options);
+  const name = options.guidance ? `${options.metric} ${options.guidance}` : options.metric;
+  if (points.length === 0) throw new TypeError(`Cannot plot ${name}: no figure has it`);
+  const bySamples = options.against === "samples";
+  const last = Math.max(...points.map(({ samples }) => samples));
+  const values = bySamples ? points : points.filter(({ samples }) => samples === last);
+  const rows = distinct(values.map(({ row }) => row)), samplers = distinct(values.map(({ sampler }) => sampler));
+  const field = bySamples ? "samples" : "nfe";
+  const ticks = distinct(values.map((value) => value[field])).sort((a, b) => a - b);
   const x = {
-    field: "samples",
+    field,
     type: "quantitative",
-    title: "samples seen",
+    title: bySamples ? "samples seen" : "NFE",
     scale: { type: "log", base: 2, nice: false },
-    axis: { values: ticks, format: "~s", grid: false, labelFlush: true },
+    axis: { values: ticks, format: "~s", grid: false, labelFlush: true, labelOverlap: true },
   };
+  const title = metricTitle(figures.metrics[options.metric]!);
   const y = {
     field: "value",
     type: "quantitative",
-    title: `${metricTitle(figures.metrics[metric]!)}, ${guidance}`,
+    title: options.guidance ? `${title}, ${options.guidance}` : title,
     scale: {
       type: "log",
       domain: [Math.min(...values.map(({ low }) => low)) / 1.1, Math.max(...values.map(({ high }) => high)) * 1.1],
@@ -75,24 +95,56 @@ export function convergenceSpec(figures: Figures, { metric, guidance }: PlotOpti
     axis: { format: "~s", tickCount: 6 },
   };
   const color = { field: "row", type: "nominal", title: null, scale: { domain: rows, range: colours } };
+  const dash = bySamples ? {} : { strokeDash: { field: "solver", type: "nominal", title: null } };
+  const panel = {
+    width: bySamples && samplers.length > 1 ? 220 : 340,
+    height: 220,
+    encoding: { x, color },
+    layer: [
+      {
+        mark: { type: "line", point: { size: 36, filled: true }, strokeWidth: 2 },
+        encoding: { y, ...dash },
+      },
+      {
+        mark: { type: "rule", strokeWidth: 1 },
+        encoding: { y: { ...y, field: "low" }, y2: { field: "high" } },
+      },
+    ],
+  };
+  const facet = { column: { field: "sampler", type: "nominal", sort: samplers, title: null } };
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     data: { values },
-    facet: { column: { field: "sampler", type: "nominal", sort: samplers, title: null } },
-    spec: {
-      width: 220,
-      height: 220,
-      encoding: { x, color },
-      layer: [
-        { mark: { type: "line", point: { size: 36, filled: true }, strokeWidth: 2 }, encoding: { y } },
-        { mark: { type: "rule", strokeWidth: 1 }, encoding: { y: { ...y, field: "low" }, y2: { field: "high" } } },
-      ],
-    },
+    ...(bySamples && samplers.length > 1 ? { facet, spec: panel } : panel),
     config: pageConfig,
   };
 }
 
-const pageConfig = {
+function pointsOf(figures: Figures, { metric, guidance, against }: PlotOptions) {
+  return Object.entries(figures.figures).flatMap(([text, figure]) => {
+    const key = parseFigureKey(text);
+    if (key.metric !== metric || key.guidance !== guidance || key.checkpoint === undefined) return [];
+    if (against === "nfe" && key.sampler === undefined) return [];
+    const { value, standardError = 0 } = figure;
+    const [method = "", nfe = "0", grid = "t²"] = key.sampler?.split(" ") ?? [];
+    return [{
+      row: key.row,
+      sampler: key.sampler ?? "",
+      solver: `${method} (${grid})`,
+      nfe: Number(nfe),
+      samples: key.checkpoint,
+      value,
+      // A logarithmic axis has no zero: a bar that would reach it ends a little above.
+      low: Math.max(value - standardError, value / 10),
+      high: value + standardError,
+    }];
+  });
+}
+
+const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];
+
+/** How all plots look. */
+export const pageConfig = {
   background: null,
   font: "system-ui, sans-serif",
   view: { stroke: middleGrey, strokeOpacity: 0.4 },

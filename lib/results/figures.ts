@@ -177,7 +177,7 @@ const schema = z.object({
     z.string(),
     z.object({
       label: z.string(),
-      unit: z.enum(["", "nats/dim", "bits/dim"]),
+      unit: z.enum(["", "nats/dim", "bits/dim", "s"]),
       better: z.enum(["lower", "higher", "neither"]),
       digits: z.int(),
     }),

@@ -1,7 +1,7 @@
-import { join } from "node:path";
+import { isAbsolute, join, posix } from "node:path";
 import { exists, readBytes } from "../core/files.ts";
 import { git, gitBytes } from "../core/git.ts";
-import { Problem } from "../core/problem.ts";
+import { attempt, Problem } from "../core/problem.ts";
 import { type Figures, parseFigures } from "./figures.ts";
 import { parseProvenance, type Provenance } from "./provenance.ts";
 
@@ -46,11 +46,13 @@ export async function workingTree(root = "."): Promise<Source> {
 export async function revision(text: string, root = "."): Promise<Source> {
   const commit = await commitOf(text, root);
   if (commit === undefined) {
-    throw new Problem(`There is no commit "${text}" here: expected a git revision, or a folder with results`);
+    throw new Problem(
+      `"${text}" is neither a commit of a git repository here nor a folder: expected a revision or a folder with results`,
+    );
   }
   const listed = await git(["ls-tree", "-r", "-z", "--name-only", commit, "results/"], root) ?? "";
   const files = listed.split("\0").filter((path) => path !== "").map((path) => path.slice("results/".length));
-  const nameOf = (file: string) => join(`${text}:results`, file);
+  const nameOf = (file: string) => posix.join(`${text}:results`, file);
   return {
     name: text,
     commit,
@@ -81,7 +83,7 @@ export async function folder(path: string): Promise<Source> {
  * @throws {Problem} when it is neither, or both.
  */
 export async function openSource(text: string, root = "."): Promise<Source> {
-  const path = join(root, text);
+  const path = isAbsolute(text) ? text : join(root, text);
   const isFolder = await Deno.stat(path).then((info) => info.isDirectory, () => false);
   if (!isFolder) return await revision(text, root);
   if (!/[/\\]|^\.\.?$/.test(text) && await commitOf(text, root) !== undefined) {
@@ -90,11 +92,14 @@ export async function openSource(text: string, root = "."): Promise<Source> {
   return await folder(path);
 }
 
-/** The places of the results in a source, sorted as a reader would: table2 before table10. */
+/** Sorts places as a reader would: table2 before table10. */
+export const byPlace = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true });
+
+/** The places of the results in a source, sorted. */
 export function listResults({ files }: Source): readonly string[] {
   return files.filter((file) => file === figuresFile || file.endsWith(`/${figuresFile}`))
     .map((file) => file.slice(0, -figuresFile.length - 1) || ".")
-    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    .sort(byPlace);
 }
 
 /**
@@ -105,30 +110,23 @@ export function listResults({ files }: Source): readonly string[] {
  */
 export async function readResult(source: Source, place: string): Promise<Result> {
   const home = place === "." ? "" : `${place}/`;
+  const path = source.nameOf(place);
   const within = source.files.filter((file) => file.startsWith(home)).map((file) => file.slice(home.length));
   const files = within.filter((file) => !file.includes("/"));
   const text = async (file: string) => decode(source.nameOf(home + file), await source.read(home + file));
-  const figures = parseFigures(source.nameOf(home + figuresFile), await text(figuresFile));
+  const figures = parseFigures(`${path}/${figuresFile}`, await text(figuresFile));
   const faults: string[] = [];
-  const attempt = async <T>(file: string, make: (text: string) => T): Promise<T | undefined> => {
+  const beside = async <T>(file: string, make: (text: string) => T): Promise<T | undefined> => {
     if (!files.includes(file)) return undefined;
-    try {
-      return make(await text(file));
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      faults.push(error.message);
-      return undefined;
-    }
+    const made = await attempt(async () => make(await text(file)));
+    if (!(made instanceof Problem)) return made;
+    faults.push(made.message);
   };
-  const provenanceFile = "provenance.json";
-  const provenance = await attempt(
-    provenanceFile,
-    (text) => parseProvenance(source.nameOf(home + provenanceFile), text),
-  );
-  const resolved = await attempt("resolved.yaml", (text) => text);
+  const provenance = await beside("provenance.json", (text) => parseProvenance(`${path}/provenance.json`, text));
+  const resolved = await beside("resolved.yaml", (text) => text);
   return {
     place,
-    path: source.nameOf(place),
+    path,
     figures,
     ...(provenance && { provenance }),
     ...(resolved !== undefined && { resolved }),
@@ -142,13 +140,11 @@ export async function readResults(source: Source): Promise<{ results: readonly R
   const results: Result[] = [];
   const faults: string[] = [];
   for (const place of listResults(source)) {
-    try {
-      const result = await readResult(source, place);
+    const result = await attempt(() => readResult(source, place));
+    if (result instanceof Problem) faults.push(result.message);
+    else {
       results.push(result);
       faults.push(...result.faults);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      faults.push(error.message);
     }
   }
   return { results, faults };

@@ -1,3 +1,4 @@
+import type { Mapping } from "../recipes/mapping.ts";
 import type { ResolvedRecipe, RunOptions, TrainingRecipe } from "../recipes/types.ts";
 
 /**
@@ -19,11 +20,13 @@ export function limitRecipe(
   return {
     ...recipe,
     teacher: teacherOption === "train" ? { ...teacher, training: shorter(teacher.training) } : teacher,
-    student: { ...student, training },
+    student: { ...student, training, checkpoints: [training.samples] },
     rows: Object.fromEntries(
       Object.entries(recipe.rows).map(([name, row]) => [name, {
         ...row,
         coupling: "maxDrawsPerPoint" in row.coupling ? { ...row.coupling, maxDrawsPerPoint: 4 } : row.coupling,
+        ...(row.student && { student: withoutLengths(row.student) }),
+        ...(row.teacher && { teacher: teacherOption === "train" ? withoutLengths(row.teacher) : row.teacher }),
       }]),
     ) as ResolvedRecipe["rows"],
     evaluation: {
@@ -31,6 +34,9 @@ export function limitRecipe(
       checkpoints: [training.samples],
       samples: Math.min(evaluation.samples, limit),
       images: Math.min(evaluation.images, Math.max(limit, 2)),
+      pictures: Math.min(evaluation.pictures, 2),
+      ...(evaluation.latency &&
+        { latency: { ...evaluation.latency, batches: [evaluation.latency.batches[0]!], repeats: 1 } }),
       guidanceSearch: {
         ...evaluation.guidanceSearch,
         samples: Math.min(evaluation.guidanceSearch.samples, limit),
@@ -38,4 +44,12 @@ export function limitRecipe(
       },
     },
   };
+}
+
+/** A row's difference without what the limit decides. */
+function withoutLengths(difference: Mapping): Mapping {
+  const { checkpoints: _, training, ...rest } = difference;
+  if (training === undefined) return rest;
+  const { samples: __, batch: ___, microBatches: ____, ...kept } = training as Mapping;
+  return { ...rest, training: kept };
 }

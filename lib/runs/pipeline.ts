@@ -6,18 +6,21 @@ import * as couplings from "../couplings/mod.ts";
 import type { Coupling, CouplingKind } from "../couplings/types.ts";
 import { locate } from "../engine/locate.ts";
 import type { NormalizingFlow } from "../models/types.ts";
-import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
-import { evaluate, type Evaluation, type EvaluationInputs, type HeldOut } from "./evaluate.ts";
-import { interruptSignal } from "./interrupt.ts";
-import { limitRecipe } from "./limit.ts";
-import { planRows, type RowPlan, stagesOf } from "./plan.ts";
+import type { GuidanceRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { samplerName } from "../results/figures.ts";
+import { evaluateCell, type HeldOut, type StageFigures, writeStageFigures } from "./cell.ts";
 import { printPlan } from "./dry_run.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { freshModels, measureLatency } from "./latency.ts";
+import { limitRecipe } from "./limit.ts";
+import { drawPictures } from "./pictures.ts";
+import { type CellPlan, planRows, type RowPlan, stagesOf, type StudentPlan } from "./plan.ts";
 import { reportRun } from "./report.ts";
 import { readStage, runStage, type StagePlan } from "./stages.ts";
-import { loadStudent, trainingLoss, trainStudent } from "./student.ts";
+import { loadStudent, trainStudent } from "./student.ts";
 import { loadTeacher, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
-import { heldOutNoise, reportTeacher } from "./teacher_report.ts";
-import { loadSplits, openWorkbench, type Workbench } from "./workbench.ts";
+import { heldOutNoise, measureTeacher, type TeacherInputs } from "./teacher_figures.ts";
+import { openSplits, openWorkbench, type Workbench } from "./workbench.ts";
 
 /** What one run has open. */
 interface Run {
@@ -37,7 +40,7 @@ interface Run {
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
   if (options.quiet) beQuiet();
   const recipe = limitRecipe(given, options.limit, options.teacher);
-  const splits = await loadSplits(recipe.data, options.limit);
+  const splits = await openSplits(recipe, options.limit);
   if (options.dryRun) {
     const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;
     return printPlan(recipe, await planRows(recipe, { ...options, engine }, splits), splits);
@@ -59,46 +62,145 @@ async function runRow(run: Run, plan: RowPlan): Promise<void> {
   await run.stage(plan.coupling, async (folder) => {
     await writeFileAtomic(join(folder, "facts.json"), JSON.stringify((await coupling()).facts, null, 1));
   });
-  if (plan.teacher) {
-    await run.stage(plan.teacher.report, async (folder) => {
-      const { sigma } = await coupling();
-      const { teacher: recipe, name } = plan.row;
-      await reportTeacher(run.bench, teacher!, recipe, run.recipe.evaluation, {
-        sigma: sigma!,
-        folder,
-        row: `${name} teacher`,
-        signal: run.signal,
-      });
+  const inputs = async () => teacherInputs(run, plan, teacher!, await coupling());
+  for (const figures of plan.teacher?.figures ?? []) {
+    await run.stage(figures.plan, async (folder) => {
+      await writeStageFigures(folder, await measureTeacher(await inputs(), figures));
     });
   }
-  let heldOut: HeldOut | undefined;
-  for (const { seed, student, evaluations } of plan.seeds) {
-    await run.stage(student, async (folder) =>
-      await trainStudent(plan.row.student, await coupling(), run.bench.train, {
-        label: `student ${plan.row.name}, seed ${seed}`,
-        seed,
-        checkpoints: run.recipe.evaluation.checkpoints,
-        folder,
-        identity: { stage: student.id },
-        signal: run.signal,
-      }));
-    for (const { checkpoint, plan: evaluation } of evaluations) {
-      await run.stage(evaluation, async (folder) => {
-        const last = checkpoint === Math.max(...run.recipe.evaluation.checkpoints);
-        if (teacher && last) heldOut ??= await openHeldOut(run, plan, teacher, await coupling());
-        const searches = await firstSearches(run, plan, seed, checkpoint);
-        await evaluateStudent(run, plan, {
-          seed,
-          checkpoint,
-          student,
-          folder,
-          searches,
-          ...(last && heldOut && { heldOut }),
-        });
-      });
-    }
+  let heldOut: Promise<HeldOut> | undefined;
+  for (const student of plan.students) {
+    await runStudent(run, plan, student, coupling, () => heldOut ??= inputs().then(heldOutNoise));
   }
+  for (const { guidance, plan: stage } of plan.pictures) {
+    await run.stage(stage, async (folder) => {
+      await makePictures(run, plan, guidance, folder, teacher && await inputs());
+    });
+  }
+  if (plan.latency) await run.stage(plan.latency, (folder) => timeRow(run, plan, folder));
   if (open) (await open).dispose();
+}
+
+async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, folder: string): Promise<void> {
+  const { samplers, guidance, latency } = recipe.evaluation;
+  const { shape, classes } = bench.train;
+  const rng = createRng(0).fork("latency");
+  const { flow, student, dispose } = freshModels(row, bench.train, rng);
+  try {
+    const { noiseStd } = row.teacher;
+    const what = {
+      row: row.name,
+      flow,
+      student,
+      noiseStd,
+      samplers,
+      guidance,
+      ...latency!,
+      shape,
+      classes,
+      rng,
+      signal,
+    };
+    await writeStageFigures(folder, { figures: await measureLatency(what) });
+  } finally {
+    dispose();
+  }
+}
+
+async function runStudent(
+  run: Run,
+  { row, students }: RowPlan,
+  { seed, plan, cells }: StudentPlan,
+  coupling: () => Promise<Coupling>,
+  heldOut: () => Promise<HeldOut>,
+): Promise<void> {
+  const { bench, recipe, signal } = run;
+  await run.stage(plan, async (folder) =>
+    await trainStudent(row.student, await coupling(), bench.train, {
+      label: `student ${row.name}, seed ${seed}`,
+      seed,
+      checkpoints: row.checkpoints,
+      folder,
+      identity: { stage: plan.id },
+      signal,
+    }));
+  for (const cell of cells) {
+    await run.stage(cell.plan, async (folder) => {
+      const found = await foundBefore(recipe, students[0]!, seed, cell);
+      const student = await loadStudent(row.student, bench.train, plan.folder, cell.checkpoint);
+      try {
+        await evaluateCell({
+          bench,
+          model: student.model,
+          recipe: recipe.evaluation,
+          cell,
+          label: `${row.name} at ${cell.checkpoint}`,
+          seed,
+          folder,
+          ...(found && { found }),
+          ...(cell.guidance === "heldOut" && { heldOut: await heldOut() }),
+          signal,
+        });
+      } finally {
+        student.dispose();
+      }
+    });
+  }
+}
+
+/** What the first seed's search found, where the recipe has the other seeds take it. */
+async function foundBefore(recipe: ResolvedRecipe, first: StudentPlan, seed: number, cell: CellPlan) {
+  const own = recipe.evaluation.guidanceSearch.seeds === "each" || first.seed === seed;
+  if (own || cell.guidance !== "search") return undefined;
+  const same = first.cells.find(({ checkpoint, sampler, guidance }) =>
+    checkpoint === cell.checkpoint && sampler === cell.sampler && guidance === cell.guidance
+  );
+  return (await readStage<StageFigures>(same!.plan, "figures.json")).search;
+}
+
+function teacherInputs(
+  { bench, recipe, signal }: Run,
+  { row }: RowPlan,
+  flow: NormalizingFlow,
+  coupling: Coupling,
+): TeacherInputs {
+  const { noiseStd } = row.teacher;
+  const label = `${row.name} teacher`;
+  return { bench, flow, noiseStd, coupling, evaluation: recipe.evaluation, label, signal };
+}
+
+async function makePictures(
+  { bench, recipe, signal }: Run,
+  { row, teacher, students }: RowPlan,
+  guidance: GuidanceRecipe,
+  folder: string,
+  inputs?: TeacherInputs,
+): Promise<void> {
+  const [first] = students;
+  const weights = new Map<string, number>();
+  for (const { guidance: kind, checkpoint, sampler, plan } of first!.cells) {
+    if (kind !== guidance || checkpoint !== recipe.evaluation.checkpoints.at(-1)) continue;
+    weights.set(samplerName(sampler), (await readStage<StageFigures>(plan, "figures.json")).search?.weight ?? 1);
+  }
+  const own = teacher?.figures.find((one) => one.metric === "teacherFrechet" && one.guidance === guidance);
+  const weight = own && (await readStage<StageFigures>(own.plan, "figures.json")).search?.weight;
+  const last = recipe.evaluation.checkpoints.at(-1)!;
+  const student = await loadStudent(row.student, bench.train, first!.plan.folder, last);
+  try {
+    await drawPictures({
+      bench,
+      model: student.model,
+      recipe: recipe.evaluation,
+      row: row.name,
+      seed: first!.seed,
+      weights,
+      ...(inputs && { teacher: { inputs, ...(weight !== undefined && { weight }) } }),
+      folder,
+      signal,
+    });
+  } finally {
+    student.dispose();
+  }
 }
 
 async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: RowPlan): Promise<NormalizingFlow> {
@@ -137,39 +239,13 @@ async function openCoupling(run: Run, { row, coupling }: RowPlan, flow?: Normali
   }
 }
 
-async function openHeldOut({ bench, recipe }: Run, { row }: RowPlan, flow: NormalizingFlow, { sigma }: Coupling) {
-  return await heldOutNoise(flow, bench.test, row.teacher.noiseStd, sigma!, recipe.evaluation.images);
-}
-
-/** What the first seed's searches found, where the recipe has the other seeds take it. */
-async function firstSearches({ recipe }: Run, { seeds }: RowPlan, seed: number, checkpoint: number) {
-  const [first] = seeds;
-  if (recipe.evaluation.guidanceSearch.seeds === "each" || first!.seed === seed) return {};
-  const { plan } = first!.evaluations.find((evaluation) => evaluation.checkpoint === checkpoint)!;
-  return (await readStage<Evaluation>(plan, "evaluation.json")).searches;
-}
-
-async function evaluateStudent(
-  { bench, recipe, signal }: Run,
-  { row }: RowPlan,
-  what: Pick<EvaluationInputs, "seed" | "checkpoint" | "folder" | "searches" | "heldOut"> & { student: StagePlan },
-): Promise<void> {
-  const { student, checkpoint } = what;
-  const { model, dispose } = await loadStudent(row.student, bench.train, student.folder, checkpoint);
-  try {
-    const loss = await trainingLoss(row.student, student.folder, checkpoint);
-    await evaluate({ ...what, bench, model, loss, recipe: recipe.evaluation, row: row.name, signal });
-  } finally {
-    dispose();
-  }
-}
-
 function stageRunner(options: RunOptions, seconds: Record<string, number>): Run["stage"] {
   return async (plan, make) => {
     const { name } = plan.stage;
     if (!plan.done) say(`${name}: ${plan.reason}`, options);
     const { seconds: spent, skipped } = await runStage(plan, make);
-    seconds[name] = spent;
+    const group = plan.stage.group ?? name;
+    seconds[group] = (seconds[group] ?? 0) + spent;
     if (!skipped) say(`${name}: done in ${duration(spent)}`, options);
     else if (!options.quiet && Deno.stderr.isTerminal()) say(`${name}: unchanged, skipping`, options);
   };

@@ -1,113 +1,260 @@
 import { hashFile, hashOf } from "../core/hash.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { CouplingKind } from "../couplings/types.ts";
+import { sampledMetrics, type TeacherMetric } from "../recipes/metric_names.ts";
 import { rowRecipes } from "../recipes/rows.ts";
-import { type ResolvedRecipe, type RowRecipe, type RunOptions, type Stage as Kind, stages } from "../recipes/types.ts";
-import { codeVersion } from "./code_version.ts";
-import { planStage, type StagePlan } from "./stages.ts";
-import { checkPretrained, pretrainedWeights } from "./teacher.ts";
+import type { GuidanceRecipe, ResolvedRecipe, RowRecipe, RunOptions, SamplerRecipe } from "../recipes/types.ts";
+import { type Stage as StageName, stages } from "../recipes/types.ts";
+import { samplerName } from "../results/figures.ts";
+import { codeVersion, trainingEntries } from "./code_version.ts";
+import { planStage, type Stage, type StagePlan } from "./stages.ts";
+import { checkPretrained, pretrainedWeights, teacherStage } from "./teacher.ts";
 import type { Splits } from "./workbench.ts";
 
-/** The stages of one row. Rows with the same teacher or coupling share the stage. */
+/** The stages of one row. Rows, and experiments, share the stages that they agree in. */
 export interface RowPlan {
   readonly row: RowRecipe;
   /** Absent where the coupling has no use for one. */
   readonly teacher?: TeacherPlan;
   readonly coupling: StagePlan;
-  readonly seeds: readonly {
-    readonly seed: number;
-    readonly student: StagePlan;
-    readonly evaluations: readonly { readonly checkpoint: number; readonly plan: StagePlan }[];
-  }[];
+  /** One a seed; none where nothing is asked of a student. */
+  readonly students: readonly StudentPlan[];
+  /** Pictures of the same seeds under each guidance, of the first seed's student. */
+  readonly pictures: readonly PicturesPlan[];
+  /** Teacher and students timed against each other, where that is asked for. */
+  readonly latency?: StagePlan;
 }
 
-/** Where a row's teacher comes from. */
+/** Where a row's teacher comes from, and what is measured of it. */
 export interface TeacherPlan {
   /** Training it; absent for a committed one. */
   readonly training?: StagePlan;
-  readonly report: StagePlan;
+  readonly figures: readonly TeacherFigures[];
+}
+
+export interface TeacherFigures {
+  readonly metric: Exclude<TeacherMetric, "parameters">;
+  /** Of the teacher's own samples. */
+  readonly guidance?: GuidanceRecipe;
+  readonly plan: StagePlan;
+}
+
+export interface StudentPlan {
+  readonly seed: number;
+  readonly plan: StagePlan;
+  readonly cells: readonly CellPlan[];
+}
+
+/** One cell of the table: a student at a checkpoint under one solver and guidance. */
+export interface CellPlan {
+  readonly checkpoint: number;
+  readonly sampler: SamplerRecipe;
+  /** `heldOut`: unguided, from the teacher's z of held-out images instead of N(0, I). */
+  readonly guidance: GuidanceRecipe | "heldOut";
+  readonly plan: StagePlan;
+}
+
+export interface PicturesPlan {
+  readonly guidance: GuidanceRecipe;
+  readonly plan: StagePlan;
 }
 
 /** Looks up every stage of a recipe: what is there, what must run, and why. Computes nothing. */
 export async function planRows(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<RowPlan[]> {
-  const training = await codeVersion("training"), measuring = await codeVersion("measuring");
-  const data = { train: splits.train.digest, test: splits.test.digest };
-  const forced = (kind: Kind) =>
-    options.force === "all" || (options.force !== undefined && stages.indexOf(kind) >= stages.indexOf(options.force));
   // Engines round differently: what one has made, the other makes again. `auto` is settled before planning.
-  const engine = options.engine;
-  const features = await hashFile(`${recipe.features.pretrained}/features.safetensors`);
-  const { batch: _, ...evaluation } = recipe.evaluation;
+  const shared: Shared = {
+    recipe,
+    options,
+    data: { train: splits.train.digest, test: splits.test.digest },
+    shape: splits.train.shape,
+    classes: splits.train.classes,
+    features: await hashFile(`${recipe.features.pretrained}/features.safetensors`),
+    stage: (stage, name) => planStage(stage, { forced: isForced(options, name), scope: scopeOf(recipe) }),
+  };
   const plans: RowPlan[] = [];
-  for (const row of rowRecipes(recipe)) {
-    const kind = couplings[row.coupling.kind] as CouplingKind;
-    let teacher: TeacherPlan | undefined, teacherKey: string | undefined;
-    if (kind.usesTeacher) {
-      const { pretrained: _, ...trained } = row.teacher;
-      const key = { ...trained, data: data.train, flips: row.flips, engine, code: training };
-      const own = options.teacher === "train"
-        ? await planStage({ name: `teacher ${row.name}`, key }, forced("teacher"))
-        : undefined;
-      if (!own) await checkPretrained(row.teacher, recipe.data, row.flips);
-      teacherKey = own ? hashOf(key) : await hashFile(pretrainedWeights(row.teacher));
-      const reported = {
-        teacher: teacherKey,
-        noiseStd: row.teacher.noiseStd,
-        data,
-        features,
-        coupling: hashOf({ coupling: row.coupling, flips: row.flips }),
-        samples: evaluation.samples,
-        images: evaluation.images,
-        engine,
-        code: measuring,
-      };
-      const report = await planStage({ name: `teacher report ${row.name}`, key: reported }, forced("teacher"));
-      teacher = { ...(own && { training: own }), report };
-    }
-    const couplingKey = {
-      coupling: row.coupling,
-      flips: row.flips,
-      data: data.train,
-      teacher: teacherKey ?? null,
-      engine,
-      code: training,
-    };
-    const coupling = await planStage({ name: `coupling ${row.name}`, key: couplingKey }, forced("coupling"));
-    const seeds = [];
-    for (const seed of recipe.seeds) {
-      const studentKey = { ...couplingKey, student: row.student, seed, checkpoints: recipe.evaluation.checkpoints };
-      const student = await planStage({ name: `student ${row.name} seed ${seed}`, key: studentKey }, forced("student"));
-      const evaluations = [];
-      for (const checkpoint of recipe.evaluation.checkpoints) {
-        // Where only the first seed searches, the others depend on what it found.
-        const searched = recipe.evaluation.guidanceSearch.seeds === "each" ? seed : recipe.seeds[0]!;
-        const key = {
-          student: hashOf(studentKey),
-          searched: hashOf({ ...studentKey, seed: searched }),
-          checkpoint,
-          evaluation,
-          data,
-          features,
-          seed,
-          engine,
-          code: measuring,
-        };
-        const name = `evaluation ${row.name} seed ${seed} at ${checkpoint}`;
-        evaluations.push({ checkpoint, plan: await planStage({ name, key }, forced("evaluation")) });
-      }
-      seeds.push({ seed, student, evaluations });
-    }
-    plans.push({ row, ...(teacher && { teacher }), coupling, seeds });
-  }
+  for (const row of rowRecipes(recipe)) plans.push(await planRow(shared, row));
   return plans;
 }
 
 /** Every stage of some rows once, in the order in which they run. */
 export function stagesOf(rows: readonly RowPlan[]): StagePlan[] {
-  return rows.flatMap(({ teacher, coupling, seeds }) => [
+  const all = rows.flatMap(({ teacher, coupling, students, pictures, latency }) => [
     ...(teacher?.training ? [teacher.training] : []),
     coupling,
-    ...(teacher ? [teacher.report] : []),
-    ...seeds.flatMap(({ student, evaluations }) => [student, ...evaluations.map(({ plan }) => plan)]),
+    ...(teacher?.figures ?? []).map(({ plan }) => plan),
+    ...students.flatMap(({ plan, cells }) => [plan, ...cells.map((cell) => cell.plan)]),
+    ...pictures.map(({ plan }) => plan),
+    ...(latency ? [latency] : []),
   ]);
+  return [...new Map(all.map((plan) => [plan.folder, plan])).values()];
+}
+
+/** What the stages of all rows have in common. */
+interface Shared {
+  readonly recipe: ResolvedRecipe;
+  readonly options: RunOptions;
+  readonly data: { readonly train: string; readonly test: string };
+  readonly shape: readonly [number, number, number];
+  readonly classes: number;
+  /** SHA-256 of the feature network. */
+  readonly features: string;
+  readonly stage: (stage: Stage, name: StageName) => Promise<StagePlan>;
+}
+
+const scopeOf = ({ experiment, scale }: ResolvedRecipe) => `${experiment}/${scale}`;
+
+function isForced({ force }: RunOptions, stage: StageName): boolean {
+  return force === "all" || (force !== undefined && stages.indexOf(stage) >= stages.indexOf(force));
+}
+
+async function planRow(shared: Shared, row: RowRecipe): Promise<RowPlan> {
+  const { recipe, options, data, stage } = shared;
+  const { kind } = row.coupling;
+  const usesTeacher = (couplings[kind] as CouplingKind).usesTeacher === true;
+  const teacher = usesTeacher ? await planTeacher(shared, row) : undefined;
+  const couplingKey = {
+    coupling: row.coupling,
+    flips: row.flips,
+    data: data.train,
+    teacher: teacher?.key ?? null,
+    engine: options.engine,
+    code: await codeVersion([{ coupling: kind }, ...(usesTeacher ? [{ flow: row.teacher.model.kind }] : [])]),
+  };
+  const coupling = await stage({ kind: "coupling", name: `coupling ${row.name}`, key: couplingKey }, "coupling");
+  const students = await planStudents(shared, row, couplingKey, usesTeacher);
+  const pictures: PicturesPlan[] = [];
+  if (row.metrics.includes("samples")) {
+    for (const guidance of recipe.evaluation.guidance) {
+      const key = {
+        student: students[0]!.plan.id,
+        cells: students[0]!.cells.filter((cell) => cell.guidance === guidance).map(({ plan }) => plan.id),
+        teacher: teacher?.plan.figures.filter((one) => one.guidance === guidance).map(({ plan }) => plan.id) ?? [],
+        guidance,
+        count: recipe.evaluation.pictures,
+        code: await codeVersion(["sampling/draw.ts", "sampling/ode.ts", "sampling/teacher.ts"]),
+      };
+      const name = `pictures ${row.name}, ${guidance}`;
+      pictures.push({ guidance, plan: await stage({ kind: "pictures", name, key }, "evaluation") });
+    }
+  }
+  const latency = row.metrics.includes("latency") ? await planLatency(shared, row) : undefined;
+  return { row, ...(teacher && { teacher: teacher.plan }), coupling, students, pictures, ...(latency && { latency }) };
+}
+
+/** No model is trained for it: the shape of the images is all that it takes from the data. */
+async function planLatency({ recipe, options, shape, classes, stage }: Shared, row: RowRecipe): Promise<StagePlan> {
+  const { teacher, student } = row;
+  const { samplers, guidance, latency } = recipe.evaluation;
+  const models = [{ flow: teacher.model.kind }, { velocity: student.model.kind }];
+  const sampling = ["sampling/teacher.ts", "sampling/ode.ts", "sampling/guidance.ts"];
+  const key = {
+    row: row.name, // by which its figures go
+    teacher: teacher.model,
+    student: student.model,
+    noiseStd: teacher.noiseStd,
+    shape,
+    classes,
+    samplers,
+    guidance,
+    latency,
+    engine: options.engine,
+    code: await codeVersion([...models, ...sampling, "metrics/latency.ts"]),
+  };
+  return await stage({ kind: "latency", name: `latency ${row.name}`, key }, "evaluation");
+}
+
+async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: TeacherPlan; key: string }> {
+  const { recipe, options: { engine, teacher: from }, data, features, stage } = shared;
+  const { model, noiseStd } = row.teacher;
+  const flow = { flow: model.kind };
+  const training = from === "train" ? await stage(await teacherStage(row, data.train, engine), "teacher") : undefined;
+  if (!training) await checkPretrained(row);
+  const key = training?.id ?? await hashFile(pretrainedWeights(row.teacher));
+  const common = { teacher: key, noiseStd, data, engine };
+  const { images, samples, guidanceSearch, guidance } = recipe.evaluation;
+  const normalised = { coupling: row.coupling, flips: row.flips, images };
+  const figures: TeacherFigures[] = [];
+  const add = async (
+    metric: TeacherFigures["metric"],
+    of: object,
+    files: readonly string[],
+    guided?: GuidanceRecipe,
+  ) => {
+    if (!row.metrics.includes(metric)) return;
+    const name = `${metric} ${row.name} teacher${guided ? `, ${guided}` : ""}`;
+    const key = { metric, ...common, ...of, code: await codeVersion([flow, ...files]) };
+    const made = { kind: "teacherFigures", name, group: `teacher report ${row.name}`, key } as const;
+    const plan = await stage(made, "evaluation");
+    figures.push({ metric, ...(guided && { guidance: guided }), plan });
+  };
+  await add("likelihood", { images }, ["metrics/likelihood.ts"]);
+  await add("priorMismatch", normalised, ["metrics/prior_mismatch.ts", "metrics/encode.ts"]);
+  await add("zDistance", normalised, ["metrics/z_distance.ts"]);
+  for (const kind of guidance) {
+    const of = { features, samples, guidance: kind, ...(kind === "search" && { guidanceSearch }) };
+    await add("teacherFrechet", of, ["sampling/teacher.ts", ...distanceEntries], kind);
+  }
+  return { plan: { ...(training && { training }), figures }, key };
+}
+
+/** The code that a distance of drawn samples depends on besides their model. */
+const distanceEntries = [
+  "sampling/draw.ts",
+  "sampling/golden_section.ts",
+  "metrics/classifier.ts",
+  "metrics/features.ts",
+  "metrics/frechet.ts",
+  "metrics/statistics.ts",
+];
+
+async function planStudents(
+  shared: Shared,
+  row: RowRecipe,
+  couplingKey: object,
+  usesTeacher: boolean,
+): Promise<StudentPlan[]> {
+  const { recipe, features, data, stage } = shared;
+  const { checkpoints, samplers, guidance, samples, guidanceSearch, images } = recipe.evaluation;
+  const sampled = sampledMetrics.some((metric) => row.metrics.includes(metric)) || row.metrics.includes("samples");
+  if (!sampled && !row.metrics.includes("loss")) return [];
+  const velocity = { velocity: row.student.model.kind };
+  const { checkpoints: _, ...student } = row.student;
+  const trainingCode = await codeVersion([velocity, "training/flow_matching.ts", ...trainingEntries]);
+  const cellCode = await codeVersion([velocity, "sampling/ode.ts", "sampling/guidance.ts", ...distanceEntries]);
+  const keyOf = (seed: number) => ({ ...couplingKey, student, seed, checkpoints: row.checkpoints, trainingCode });
+  const heldOut = usesTeacher && row.metrics.includes("priorMismatch");
+  const students: StudentPlan[] = [];
+  for (const seed of recipe.seeds) {
+    const key = keyOf(seed), name = `${row.name} seed ${seed}`;
+    const plan = await stage({ kind: "student", name: `student ${name}`, key }, "student");
+    const cells: CellPlan[] = [];
+    const add = async (checkpoint: number, sampler: SamplerRecipe, kind: CellPlan["guidance"]) => {
+      // Where only the first seed searches, the others depend on what it found.
+      const searched = guidanceSearch.seeds === "each" ? seed : recipe.seeds[0]!;
+      const of = {
+        student: plan.id,
+        checkpoint,
+        sampler,
+        guidance: kind,
+        ...(kind === "search" && { guidanceSearch, searched: hashOf(keyOf(searched)) }),
+        ...(kind === "heldOut" ? { images } : { samples }),
+        features,
+        data,
+        code: cellCode,
+      };
+      const cell = `cell ${name} at ${checkpoint}, ${samplerName(sampler)}, ${kind}`;
+      const made = { kind: "cell", name: cell, group: `evaluation ${name}`, key: of } as const;
+      cells.push({ checkpoint, sampler, guidance: kind, plan: await stage(made, "evaluation") });
+    };
+    if (sampled) {
+      for (const checkpoint of checkpoints) {
+        for (const sampler of samplers) {
+          for (const kind of guidance) await add(checkpoint, sampler, kind);
+          if (heldOut && checkpoint === checkpoints.at(-1)) await add(checkpoint, sampler, "heldOut");
+        }
+      }
+    }
+    students.push({ seed, plan, cells });
+  }
+  return students;
 }

@@ -1,23 +1,24 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../core/files.ts";
 import { say } from "../core/terminal.ts";
+import type { Engine } from "../engine/mod.ts";
 import { factInfo } from "../metrics/coupling_facts.ts";
 import { figures as metricInfos } from "../metrics/mod.ts";
-import type { Measurement } from "../metrics/types.ts";
 import { printRecipe } from "../recipes/print.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
-import { aggregateSeeds } from "../results/aggregate.ts";
-import { type Figure, figureKey, type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
-import { differenceInfo, differenceName, pairedDifferences } from "../results/paired.ts";
+import { type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
+import { differenceInfo, differenceName } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
 import { collectProvenance, writeProvenance } from "../results/provenance.ts";
-import { writePlot } from "../reports/plot.ts";
+import { latencyPlotsOf, writeLatencyPlot } from "../reports/latency_plot.ts";
+import { plotsOf, writePlot } from "../reports/plot.ts";
 import { writeGrid } from "../reports/png_grid.ts";
 import { renderTerminal, writeTable } from "../reports/table.ts";
 import { readSafetensors } from "../training/safetensors.ts";
-import { type Evaluation, guidanceName } from "./evaluate.ts";
+import type { StageFigures } from "./cell.ts";
+import { gatherFigures, guidanceName } from "./gather.ts";
 import type { RowPlan } from "./plan.ts";
-import { readStage } from "./stages.ts";
+import { readStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** Gathers what the stages measured, writes the results and prints the table. */
@@ -28,7 +29,7 @@ export async function reportRun(
   rows: readonly RowPlan[],
   seconds: Readonly<Record<string, number>>,
 ): Promise<void> {
-  const figures = await gather(recipe, options, bench, rows);
+  const figures = await captioned(recipe, options, bench, rows);
   const paper = await readPaper(recipe.experiment);
   const { out } = options;
   await writeFigures(join(out, "figures.json"), figures);
@@ -36,36 +37,22 @@ export async function reportRun(
   await writeFileAtomic(join(out, "resolved.yaml"), printRecipe(recipe));
   await writePlots(out, figures);
   await writeSamples(out, recipe, bench, rows);
-  if (recipe.evaluation.guidance.includes("search")) {
-    await writeFileAtomic(join(out, "guidance.json"), await searchLog(rows));
-  }
+  const searches = await searchLog(rows);
+  if (searches.length > 0) await writeFileAtomic(join(out, "guidance.json"), `{\n${searches.join(",\n")}\n}\n`);
   const provenance = await collectProvenance({ recipe, overrides: options.overrides, engine: bench.engine, seconds });
   await writeProvenance(join(out, "provenance.json"), provenance);
   console.log(renderTerminal(figures, paper));
   say(`written to ${out}/: table.md, figures.json, pictures and provenance`, options);
 }
 
-async function gather(
+/** The figures with all that has to be said with them. */
+async function captioned(
   recipe: ResolvedRecipe,
   options: RunOptions,
   bench: Workbench,
   rows: readonly RowPlan[],
 ): Promise<Figures> {
-  const figures: Record<string, Figure> = {};
-  const bySeed: Record<string, Record<string, Measurement>[]> = {};
-  for (const { row, teacher, coupling, seeds } of rows) {
-    const perSeed: Record<string, Measurement>[] = bySeed[row.name] = [];
-    for (const { evaluations } of seeds) {
-      const parts = await Promise.all(evaluations.map(({ plan }) => readStage<Evaluation>(plan, "evaluation.json")));
-      perSeed.push(Object.assign({}, ...parts.map((part) => part.figures)));
-    }
-    Object.assign(figures, aggregateSeeds(perSeed));
-    for (const [name, value] of Object.entries(await readStage<Record<string, number>>(coupling, "facts.json"))) {
-      figures[figureKey({ row: row.name, metric: name })] = { value, sampleCount: bench.train.size };
-    }
-    if (teacher) Object.assign(figures, (await readStage<Evaluation>(teacher.report, "evaluation.json")).figures);
-  }
-  Object.assign(figures, pairedDifferences(bySeed, "frechet"));
+  const figures = await gatherFigures(recipe, rows, bench);
   const differences = Object.fromEntries(
     rows.map(({ row }) => [differenceName("frechet", row.name), differenceInfo(metricInfos.frechet!, row.name)]),
   );
@@ -75,6 +62,10 @@ async function gather(
   const metrics = own.flatMap((metric) =>
     metric === "frechet" ? [metric, ...Object.keys(differences).filter((name) => found.includes(name))] : [metric]
   );
+  const notes = [
+    ...(rows.some(({ latency }) => latency) ? [latencyNote(recipe, bench.engine)] : []),
+    ...(options.limit !== undefined ? [`Cut to ${options.limit} samples: not comparable with anything.`] : []),
+  ];
   return {
     caption: {
       title: recipe.title,
@@ -85,8 +76,8 @@ async function gather(
       features: bench.featuresName,
       samples: recipe.evaluation.samples,
       seeds: recipe.seeds,
-      guidance: guidanceNote(recipe),
-      ...(options.limit !== undefined && { notes: [`Cut to ${options.limit} samples: not comparable with anything.`] }),
+      guidance: guidanceNote(recipe, rows),
+      ...(notes.length > 0 && { notes }),
     },
     metrics: Object.fromEntries(
       metrics.map((metric) => [metric, metricInfos[metric] ?? differences[metric] ?? factInfo(metric)]),
@@ -96,7 +87,13 @@ async function gather(
 }
 
 /** How the guided figures came about, for the caption. */
-function guidanceNote({ evaluation }: ResolvedRecipe): string {
+function guidanceNote({ evaluation }: ResolvedRecipe, rows: readonly RowPlan[]): string {
+  if (rows.every(({ row }) => row.metrics.every((metric) => metric === "latency"))) {
+    return `guided is w = ${
+      evaluation.latency!.guidanceWeight
+    }, unguided w = 1; the weight does not change the work, ` +
+      `so none is searched for.`;
+  }
   if (!evaluation.guidance.includes("search")) return "none: every figure is unguided, w = 1; the paper's are guided.";
   const { low, high, iterations, samples, seeds } = evaluation.guidanceSearch;
   const searched = seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take";
@@ -104,14 +101,17 @@ function guidanceNote({ evaluation }: ResolvedRecipe): string {
     `samples, for each row, checkpoint and solver, ${searched}; unguided is w = 1.`;
 }
 
+function latencyNote({ evaluation }: ResolvedRecipe, { version, device }: Engine): string {
+  return `Latency: untrained models (weights do not change the work), float32, ${version} on ${device}; medians of ` +
+    `${
+      evaluation.latency!.repeats
+    } rounds in which all run in turn, ± is the standard error of the median; speed-ups ` +
+    `are taken within each round. Timings move from run to run: this table's figures.json is not the same bytes again.`;
+}
+
 async function writePlots(out: string, figures: Figures): Promise<void> {
-  for (const guidance of ["unguided", "guided"] as const) {
-    const has = Object.keys(figures.figures).some((text) => {
-      const key = parseFigureKey(text);
-      return key.metric === "frechet" && key.guidance === guidance && key.checkpoint !== undefined;
-    });
-    if (has) await writePlot(join(out, `convergence-${guidance}.svg`), figures, { metric: "frechet", guidance });
-  }
+  for (const plot of plotsOf(figures)) await writePlot(join(out, `${plot.name}.svg`), figures, plot);
+  for (const plot of latencyPlotsOf(figures)) await writeLatencyPlot(join(out, `${plot.name}.svg`), figures, plot);
 }
 
 /** Rows of the picture: couplings within each solver, the last checkpoint of the first seed, columns the same noise. */
@@ -121,34 +121,56 @@ async function writeSamples(
   bench: Workbench,
   rows: readonly RowPlan[],
 ): Promise<void> {
-  const pictures = await Promise.all(
-    rows.map(async ({ seeds }) =>
-      (await readSafetensors(join(seeds[0]!.evaluations.at(-1)!.plan.folder, "pictures.safetensors"))).tensors
-    ),
-  );
-  for (const kind of recipe.evaluation.guidance) {
-    const guidance = guidanceName(kind);
-    const grid = recipe.evaluation.samplers.flatMap((solver) =>
-      pictures.map((tensors) => ({ data: tensors.get(`${samplerName(solver)} ${guidance}`)!.data }))
+  const { shape } = bench.images.train;
+  const last = recipe.evaluation.checkpoints.at(-1);
+  for (const guidance of recipe.evaluation.guidance) {
+    const cells = recipe.evaluation.samplers.flatMap((sampler) =>
+      rows.flatMap(({ students }) =>
+        students[0]?.cells.filter((cell) =>
+          cell.checkpoint === last && cell.sampler === sampler && cell.guidance === guidance
+        ) ?? []
+      )
     );
-    await writeGrid(join(out, `samples-${guidance}.png`), grid, { shape: bench.train.shape });
+    const grid = await Promise.all(
+      cells.map(({ plan }) => readPictures(plan.folder).then((all) => all.get("images")!)),
+    );
+    if (grid.length > 0) await writeGrid(join(out, `samples-${guidanceName(guidance)}.png`), grid, { shape });
   }
-}
-
-/** Every probe of every search, one a line. */
-async function searchLog(rows: readonly RowPlan[]): Promise<string> {
-  const lines: string[] = [];
-  for (const { seeds } of rows) {
-    for (const { seed, evaluations } of seeds) {
-      for (const { checkpoint, plan } of evaluations) {
-        const { searches } = await readStage<Evaluation>(plan, "evaluation.json");
-        for (const [solver, { weight, probes }] of Object.entries(searches)) {
-          const tried = probes.map(({ weight, value }) => [Number(weight.toFixed(4)), Number(value.toFixed(3))]);
-          const name = `${plan.stage.name.replace("evaluation ", "")}, ${solver}`;
-          lines.push(`  ${JSON.stringify(name)}: ${JSON.stringify({ seed, checkpoint, weight, probes: tried })}`);
-        }
+  for (const { row, pictures } of rows) {
+    for (const { guidance, plan } of pictures) {
+      const drawn = [...(await readPictures(plan.folder)).values()];
+      const name = `${row.name.replace(/[^\p{L}\p{N}.=-]+/gu, "-")}-${guidanceName(guidance)}`;
+      for (let label = 0; label < bench.train.classes; label++) {
+        const grid = drawn.map(({ data }) => {
+          const each = data.length / bench.train.classes;
+          return { data: data.slice(label * each, (label + 1) * each) };
+        });
+        await writeGrid(join(out, `${name}-class-${label}.png`), grid, { shape });
       }
     }
   }
-  return `{\n${lines.join(",\n")}\n}\n`;
+}
+
+async function readPictures(folder: string) {
+  return (await readSafetensors(join(folder, "pictures.safetensors"))).tensors;
+}
+
+/** Every probe of every search, one a line. */
+async function searchLog(rows: readonly RowPlan[]): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const add = async (name: string, { plan }: { plan: StagePlan }) => {
+    const { search } = await readStage<StageFigures>(plan, "figures.json");
+    if (!search) return;
+    const probes = search.probes.map(({ weight, value }) => [Number(weight.toFixed(4)), Number(value.toFixed(3))]);
+    lines.push(`  ${JSON.stringify(name)}: ${JSON.stringify({ weight: search.weight, probes })}`);
+  };
+  for (const { row, students, teacher } of rows) {
+    for (const { seed, cells } of students) {
+      for (const cell of cells) {
+        await add(`${row.name} seed ${seed} at ${cell.checkpoint}, ${samplerName(cell.sampler)}`, cell);
+      }
+    }
+    for (const figures of teacher?.figures ?? []) await add(`${row.name} teacher`, figures);
+  }
+  return lines;
 }

@@ -1,10 +1,12 @@
 import { parseArgs } from "@std/cli";
-import { exists, writeFileAtomic } from "../core/files.ts";
-import { nearest, Problem } from "../core/problem.ts";
+import { writeFileAtomic } from "../core/files.ts";
+import { attempt, instead, Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import { contentSecurityPolicy, renderReport } from "../reports/html/page.tsx";
-import { listResults, openSource, revision, type Source, workingTree } from "../results/tree.ts";
-import { experimentOf, gatherComparison, gatherExperiments, isNamed } from "./report_data.ts";
+import type { Comparison } from "../reports/html/types.ts";
+import { diffSources } from "../results/diff.ts";
+import { listResults, openSource, type Source, workingTree } from "../results/tree.ts";
+import { experimentOf, gatherExperiments, isNamed } from "./report_data.ts";
 
 const help =
   `deno task report                   every result as one HTML file, .nfm/report.html: tables beside the paper's,
@@ -46,38 +48,35 @@ async function makeReport({ names, diff, quiet }: Pick<ReportLine, "names" | "di
   refuseUnknown(names, source);
   const { experiments, faults } = await gatherExperiments(source, names);
   for (const fault of faults) say(fault, { quiet });
-  const sides = await compared(source, diff);
-  const comparison = sides && await gatherComparison(sides.before, sides.after, names, sides.after === source);
-  // Without being asked for, a diff that says nothing is left out.
-  const worthwhile = comparison && (diff !== undefined || comparison.results.length > 0);
-  return renderReport({ experiments, faults, ...(worthwhile && { comparison }) });
+  const comparison = await compare(source, names, diff);
+  return renderReport({ experiments, faults, ...(comparison && { comparison }) });
 }
 
-async function compared(
+async function compare(
   workingTree: Source,
-  diff: string | undefined,
-): Promise<{ readonly before: Source; readonly after: Source } | undefined> {
-  if (diff === undefined) {
-    if (!await exists(".git")) return undefined;
-    const head = await revision("HEAD").catch(() => undefined); // a repository before its first commit
-    return head && { before: head, after: workingTree };
+  names: readonly string[],
+  asked: string | undefined,
+): Promise<Comparison | undefined> {
+  const [, from, to] = asked?.match(/^(.*[^./])\.\.([^./].*)$/) ?? [undefined, asked ?? "HEAD"];
+  const before = await attempt(() => openSource(from!));
+  if (before instanceof Problem) {
+    if (asked === undefined) return undefined; // outside a repository, or before its first commit
+    throw before;
   }
-  const [, before, after] = diff.match(/^(.*[^./])\.\.([^./].*)$/) ?? [undefined, diff];
-  return { before: await openSource(before!), after: after === undefined ? workingTree : await openSource(after) };
+  const after = to === undefined ? workingTree : await openSource(to);
+  const whole = await diffSources(before, after);
+  const diff = { ...whole, results: whole.results.filter(({ place }) => isNamed(experimentOf(place), names)) };
+  const same = diff.results.every(({ changes }) => changes.every(({ verdict }) => verdict === "same"));
+  // A diff that nobody asked for and that says nothing is left out.
+  return asked === undefined && same ? undefined : { diff, shown: after === workingTree };
 }
 
 function refuseUnknown(names: readonly string[], source: Source): void {
   const known = [...new Set(listResults(source).map(experimentOf))];
   for (const name of names) {
     if (known.some((experiment) => isNamed(experiment, [name]))) continue;
-    const meant = nearest(name, known);
-    throw new Problem(
-      `There are no results of "${name}"; ${
-        meant === undefined
-          ? `expected one of ${known.join(", ") || "none: run an experiment first"}`
-          : `did you mean "${meant}"?`
-      }`,
-    );
+    if (known.length === 0) throw new Problem("There are no results yet: run an experiment first");
+    throw new Problem(`There are no results of "${name}"; ${instead(name, known)}`);
   }
 }
 
@@ -129,13 +128,12 @@ const options = ["out", "diff", "serve", "port", "quiet", "help"];
 
 function parseLine(args: readonly string[]): ReportLine {
   const given = parseArgs([...args], {
-    string: ["out", "diff", "port"],
+    string: ["out", "diff", "port", "_"],
     boolean: ["serve", "quiet"],
     unknown: (word, key) => {
       if (key === undefined) return true;
-      const meant = nearest(word, options.map((name) => `--${name}`));
-      const instead = meant === undefined ? "see deno task report --help" : `did you mean "${meant}"?`;
-      throw new Problem(`There is no option ${word.split("=")[0]}; ${instead}`);
+      const option = word.split("=")[0]!;
+      throw new Problem(`There is no option ${option}; ${instead(option, options.map((name) => `--${name}`))}`);
     },
   });
   const [out, diff, port] = ["out", "diff", "port"].map((name) => {

@@ -1,22 +1,15 @@
 import { exists, readText } from "../core/files.ts";
 import { parseRecipeText, readDocument, type RecipeDocument } from "../recipes/document.ts";
 import { excerpt } from "../recipes/excerpt.ts";
+import { fileOf } from "../recipes/load.ts";
 import { hasPath, isMapping } from "../recipes/mapping.ts";
 import { scales } from "../recipes/types.ts";
-import type {
-  ComparedResult,
-  Comparison,
-  ExperimentReport,
-  Picture,
-  ResultReport,
-  RowSource,
-} from "../reports/html/types.ts";
-import { compareCaptions, compareFigures } from "../results/compare.ts";
+import type { ExperimentReport, Picture, ResultReport, RowSource } from "../reports/html/types.ts";
 import type { Environment } from "../results/environment.ts";
 import { readPaper } from "../results/paper.ts";
 import type { Provenance } from "../results/provenance.ts";
 import { staleness } from "../results/stale.ts";
-import { listResults, readResult, readResults, type Result, type Source } from "../results/tree.ts";
+import { readResults, type Result, type Source } from "../results/tree.ts";
 
 /** The kinds of experiment in the order of the page; what is none of them stands before the ablations. */
 const order = [/^table/, /^figure/, /^(?!ablations\/)/, /^ablations\//];
@@ -43,29 +36,6 @@ export async function gatherExperiments(
   return { experiments, faults };
 }
 
-/** The results of two sources that differ. `shown`: whether the page shows those of `after`. */
-export async function gatherComparison(
-  before: Source,
-  after: Source,
-  names: readonly string[],
-  shown: boolean,
-): Promise<Comparison> {
-  const places = [...new Set([...listResults(before), ...listResults(after)])];
-  const results: ComparedResult[] = [];
-  for (const name of inOrder(places.filter((place) => isNamed(experimentOf(place), names)))) {
-    const [old, now] = await Promise.all([before, after].map((source) => figuresAt(source, name)));
-    if (!old || !now) {
-      results.push({ name, ...(old && { before: old }), ...(now && { after: now }), differences: [], changes: [] });
-      continue;
-    }
-    const { differences } = compareCaptions(old.caption, now.caption);
-    const changes = compareFigures(old, now);
-    if (differences.length === 0 && changes.every(({ verdict }) => verdict === "same")) continue;
-    results.push({ name, before: old, after: now, differences, changes });
-  }
-  return { before: before.name, after: after.name, shown, results };
-}
-
 /** `table4` of `table4/desk`, `ablations/x` of `ablations/x/desk`. */
 export function experimentOf(place: string): string {
   return place.split("/").slice(0, -1).join("/") || place;
@@ -74,10 +44,6 @@ export function experimentOf(place: string): string {
 /** Whether a name on the command line means this experiment: its whole name, or its last part. */
 export function isNamed(experiment: string, names: readonly string[]): boolean {
   return names.length === 0 || names.some((name) => name === experiment || experiment.endsWith(`/${name}`));
-}
-
-async function figuresAt(source: Source, place: string) {
-  return listResults(source).includes(place) ? (await readResult(source, place)).figures : undefined;
 }
 
 function inOrder(names: readonly string[]): readonly string[] {
@@ -151,11 +117,14 @@ async function rowSources({ path, resolved, figures }: Result): Promise<Readonly
 
 /** The files of a recipe, the one with the last word first. */
 async function recipeDocuments(experiment: string): Promise<readonly RecipeDocument[]> {
-  const file = `experiments/${experiment}/recipe.yaml`;
-  if (!await exists(file)) return [];
-  const document = await readDocument(file);
-  const parent = document.value["extends"];
-  return typeof parent === "string" && await exists(parent) ? [document, await readDocument(parent)] : [document];
+  const documents: RecipeDocument[] = [];
+  for (let file: unknown = fileOf(experiment); typeof file === "string" && await exists(file);) {
+    const document = await readDocument(file);
+    if (documents.some(({ file }) => file === document.file)) break; // a recipe that extends itself is no longer one
+    documents.push(document);
+    file = document.value["extends"];
+  }
+  return documents;
 }
 
 async function placeOfRow(
@@ -174,8 +143,10 @@ async function placeOfRow(
 /** The lines that make a result again. */
 function commandsOf({ figures: { caption } }: Result, provenance: Provenance | undefined): readonly string[] {
   const engine = provenance?.engine.match(/\((native|wasm)\)/)?.[1];
+  const [, ablation] = caption.experiment.match(/^ablations\/(.+)$/) ?? [];
   const run = [
-    `deno task nfm run ${caption.experiment} --scale ${caption.scale}`,
+    `deno task nfm ${ablation === undefined ? `run ${caption.experiment}` : `ablate ${ablation}`}`,
+    `--scale ${caption.scale}`,
     ...(engine === undefined ? [] : [`--engine ${engine}`]),
     ...(provenance?.overrides ?? []).map(quoted),
   ].join(" ");

@@ -6,8 +6,20 @@ import { lock } from "./lock.ts";
 
 /** One step of a run whose result is kept under the hash of everything that made it. */
 export interface Stage {
+  /** What it makes. Experiments share what they agree in: a stage lies under its kind and hash alone. */
+  readonly kind:
+    | "autoencoder"
+    | "teacher"
+    | "teacherFigures"
+    | "coupling"
+    | "student"
+    | "cell"
+    | "pictures"
+    | "latency";
   /** Readable and unique within a run, for example `student NFM seed 0`. */
   readonly name: string;
+  /** Stages that are reported together, for example `evaluation NFM seed 0`; the name when absent. */
+  readonly group?: string;
   /** Everything that the result depends on: recipe parts, data digests, code version, keys of earlier stages. */
   readonly key: Readonly<Record<string, unknown>>;
 }
@@ -18,6 +30,8 @@ export interface StagePlan {
   /** Hash of the key: what a checkpoint of this stage must agree in. */
   readonly id: string;
   readonly folder: string;
+  /** Where the key is noted once it is made. */
+  readonly last: string;
   readonly done: boolean;
   /** Why it must run, or why it is skipped: one clause. */
   readonly reason: string;
@@ -26,24 +40,31 @@ export interface StagePlan {
 /** Where stages are kept; not under version control. */
 export const stagesFolder = ".nfm/stages";
 const doneFile = "done.json";
-const lastFile = "last.json";
 
-/** Looks up a stage. `forced` asks for it to be made again. */
-export async function planStage(stage: Stage, forced: boolean, root = stagesFolder): Promise<StagePlan> {
-  const home = join(root, stage.name.replace(/[^\w.+-]+/g, "-"));
+export interface PlanOptions {
+  /** Make it again although its result is there. */
+  readonly forced?: boolean;
+  /** The run that asks, `table4/desk`: what it made last under the same name tells why a stage runs again. */
+  readonly scope?: string;
+  readonly root?: string;
+}
+
+/** Looks up a stage. */
+export async function planStage(stage: Stage, options: PlanOptions = {}): Promise<StagePlan> {
+  const { forced = false, scope = "", root = stagesFolder } = options;
   const id = hashOf(stage.key).slice(0, 16);
-  const folder = join(home, id);
-  const made = await exists(join(folder, doneFile));
-  if (made && !forced) return { stage, id, folder, done: true, reason: "unchanged" };
-  if (made) return { stage, id, folder, done: false, reason: "forced" };
-  const last = await exists(join(home, lastFile)) ? JSON.parse(await readText(join(home, lastFile))) : undefined;
-  if (await exists(folder)) return { stage, id, folder, done: false, reason: "begun before, goes on from there" };
-  return { stage, id, folder, done: false, reason: last ? whyAgain(last, stage.key) : "not made yet" };
+  const folder = join(root, stage.kind, id);
+  const last = join(root, "last", scope, `${stage.name.replace(/[^\p{L}\p{N}.+=-]+/gu, "-")}.json`);
+  const plan = (done: boolean, reason: string): StagePlan => ({ stage, id, folder, last, done, reason });
+  if (await exists(join(folder, doneFile))) return forced ? plan(false, "forced") : plan(true, "unchanged");
+  if (await exists(folder)) return plan(false, "begun before, goes on from there");
+  if (!await exists(last)) return plan(false, "not made yet");
+  return plan(false, whyAgain(JSON.parse(await readText(last)), stage.key));
 }
 
 function whyAgain(last: unknown, key: unknown): string {
   const difference = firstDifference(last, key);
-  return difference.startsWith("code was ") ? "the code changed" : difference;
+  return /^(code|trainingCode) was /.test(difference) ? "the code changed" : difference;
 }
 
 /**
@@ -55,12 +76,15 @@ export async function runStage(
   plan: StagePlan,
   make: (folder: string) => Promise<void>,
 ): Promise<{ readonly seconds: number; readonly skipped: boolean }> {
-  if (plan.done) {
-    const { seconds } = JSON.parse(await readText(join(plan.folder, doneFile)));
-    return { seconds, skipped: true };
-  }
+  const kept = async () => ({
+    seconds: JSON.parse(await readText(join(plan.folder, doneFile))).seconds as number,
+    skipped: true,
+  });
+  if (plan.done) return await kept();
   await Deno.mkdir(plan.folder, { recursive: true });
   using _lock = await lock(join(plan.folder, "lock"), plan.stage.name);
+  // Two rows, or another run, may have made the same thing since this was planned.
+  if (plan.reason !== "forced" && await exists(join(plan.folder, doneFile))) return await kept();
   if (plan.reason === "forced") await clear(plan.folder);
   // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
   const spentFile = join(plan.folder, "seconds.json");
@@ -74,7 +98,7 @@ export async function runStage(
     throw error;
   }
   await writeFileAtomic(join(plan.folder, doneFile), JSON.stringify({ ...plan.stage, seconds: seconds() }, null, 1));
-  await writeFileAtomic(join(plan.folder, "..", lastFile), JSON.stringify(plan.stage.key));
+  await writeFileAtomic(plan.last, JSON.stringify(plan.stage.key));
   return { seconds: seconds(), skipped: false };
 }
 

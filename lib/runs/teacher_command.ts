@@ -3,37 +3,42 @@ import { stringify } from "@std/yaml";
 import { writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { say } from "../core/terminal.ts";
-import { tf } from "../engine/mod.ts";
+import * as couplings from "../couplings/mod.ts";
+import type { CouplingKind } from "../couplings/types.ts";
+import { type Engine, tf } from "../engine/mod.ts";
 import { bindFlow } from "../models/bind.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import { likelihood } from "../metrics/likelihood.ts";
 import { createRng } from "../core/rng.ts";
 import { rowRecipes } from "../recipes/rows.ts";
-import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import type { ResolvedRecipe, RowRecipe, RunOptions } from "../recipes/types.ts";
 import { commitHere } from "../results/provenance.ts";
 import { readWeights, writeWeights } from "../training/weights.ts";
-import { codeVersion } from "./code_version.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { planStage, runStage } from "./stages.ts";
-import { flowOf, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
-import { loadSplits, openNamedEngine } from "./workbench.ts";
+import { flowOf, pretrainedWeights, teacherRecipe, teacherStage, teacherWeights, trainTeacher } from "./teacher.ts";
+import { openNamedEngine, openSplits, type Splits } from "./workbench.ts";
 
 /**
- * Trains the teacher of a recipe and keeps it under `teacher.pretrained`, the
- * paper's §5.2: a flow as a reusable encoder. `teacher.safetensors` holds the
+ * Trains the teachers of a recipe and keeps each under its `teacher.pretrained`,
+ * the paper's §5.2: a flow as a reusable encoder. `teacher.safetensors` holds the
  * averaged weights, `recipe.yaml` what made them, `card.json` what they reach.
  */
 export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
   const engine = await openNamedEngine(options);
-  const splits = await loadSplits(recipe.data);
-  const { teacher, flips } = rowRecipes(recipe)[0]!;
-  const { pretrained, ...trained } = teacher;
-  const code = await codeVersion("training"), commit = await commitHere();
-  const key = { ...trained, data: splits.train.digest, flips, engine: engine.kind, code };
-  const plan = await planStage(
-    { name: `teacher ${recipe.experiment} ${recipe.scale}`, key },
-    options.force !== undefined,
-  );
+  const splits = await openSplits(recipe);
+  const rows = rowRecipes(recipe).filter(({ coupling }) => (couplings[coupling.kind] as CouplingKind).usesTeacher);
+  const teachers = new Map(rows.map((row) => [row.teacher.pretrained, row]));
+  for (const row of teachers.values()) await keepTeacher(row, splits, engine, options);
+}
+
+async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, options: RunOptions): Promise<void> {
+  const { teacher, flips } = row;
+  const { pretrained } = teacher;
+  const plan = await planStage(await teacherStage(row, splits.train.digest, engine.kind), {
+    forced: options.force !== undefined,
+    scope: "teachers",
+  });
   const { seconds } = await runStage(plan, (folder) =>
     trainTeacher(teacher, splits.train, {
       seed: 0,
@@ -50,9 +55,7 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
   const nll = await likelihood({ ...inputs, dataset: splits.train });
   const nllTest = await likelihood({ ...inputs, dataset: splits.test });
   vector.dispose();
-  // Where the files lie is not part of what was made.
-  const { root: _, ...data } = recipe.data as typeof recipe.data & { root?: string };
-  const made = { data, flips, ...trained };
+  const made = await teacherRecipe(row);
   const recipeHash = hashOf(made);
   await writeWeights(pretrainedWeights(teacher), definition.specs, flat, { recipe: recipeHash });
   await writeFileAtomic(join(pretrained, "recipe.yaml"), stringify(made));
@@ -66,8 +69,8 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
     nllTest: Number(nllTest.nll.value.toFixed(4)),
     nllUnit: "nats per dimension, Eq. 3, without ½ log 2π, with the noise added",
     engine: `${engine.version} (${engine.kind})`,
-    commit,
-    code,
+    commit: await commitHere(),
+    code: plan.stage.key["code"],
     seconds: Math.round(seconds),
   };
   await writeFileAtomic(join(pretrained, "card.json"), `${JSON.stringify(card, null, 2)}\n`);

@@ -5,15 +5,20 @@ import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Engine, openEngine } from "../engine/mod.ts";
 import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
-import { extractFeatures, type FeatureNetwork } from "../metrics/features.ts";
-import { type FrechetReference, frechetReference } from "../metrics/frechet.ts";
-import { statisticsOf } from "../metrics/statistics.ts";
+import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
+import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
+import type { Measurement } from "../metrics/types.ts";
 import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { openLatents } from "./latents.ts";
 
-/** Both splits of the data, as a recipe prepares them. */
+/** Both splits of the data, as the models see them. */
 export interface Splits {
   readonly train: Dataset;
   readonly test: Dataset;
+  /** The images themselves: what features and pictures are made of. */
+  readonly images: { readonly train: Dataset; readonly test: Dataset };
+  /** Images of what a model draws, `[count, …shape]` to `[count, …images.shape]`, in [-1, 1]. */
+  readonly toImages: (drawn: Float32Array) => Promise<Float32Array>;
 }
 
 /** What every measurement stands on: the engine in use and the feature network with its reference. */
@@ -26,7 +31,7 @@ export interface Workbench extends Splits {
   readonly reference: FrechetReference;
 }
 
-/** @throws {Problem} when the data cannot be had, or fail their digest. */
+/** Both splits as pixels. @throws {Problem} when the data cannot be had, or fail their digest. */
 export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Splits> {
   const { kind, ...given } = recipe;
   const member =
@@ -36,11 +41,20 @@ export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Sp
       `The data ${kind} of the paper's scale cannot be loaded by this version: use --scale quick or desk`,
     );
   }
-  const [train, test] = await Promise.all([member.load(given, "train"), member.load(given, "test")]);
-  if (limit === undefined) return { train, test };
   // A fast look needs enough rows for a covariance of features, and no more.
-  const rows = Math.max(limit, 512);
-  return { train: subset(train, Math.min(rows, train.size)), test: subset(test, Math.min(rows, test.size)) };
+  const rows = limit === undefined ? Infinity : Math.max(limit, 512);
+  const [train, test] = (await Promise.all([member.load(given, "train"), member.load(given, "test")]))
+    .map((split) => rows < split.size ? subset(split, rows) : split) as [Dataset, Dataset];
+  return { train, test, images: { train, test }, toImages: (drawn) => Promise.resolve(drawn) };
+}
+
+/** Both splits as the models of a recipe see them: pixels, or the latents of its autoencoder. */
+export async function openSplits(
+  { data, autoencoder }: Pick<ResolvedRecipe, "data" | "autoencoder">,
+  limit?: number,
+): Promise<Splits> {
+  const pixels = await loadSplits(data, limit);
+  return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
 }
 
 /** The same data without a cut of the training set: a feature network belongs to the whole set. */
@@ -59,12 +73,23 @@ export async function openNamedEngine(options: RunOptions): Promise<Engine> {
 /** Opens the engine and prepares the reference of the Fréchet distance. */
 export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
   const engine = await openNamedEngine(options);
-  const { train } = splits;
+  const { train } = splits.images;
   const folder = recipe.features.pretrained;
   const cut = options.limit !== undefined || "images" in recipe.data;
-  const full = cut ? (await loadSplits(wholeSet(recipe.data))).train : train;
+  const full = cut ? (await loadSplits(wholeSet(recipe.data))).images.train : train;
   const { network } = await openFeatureArtifact(folder, full);
-  const { features } = await extractFeatures(network, train);
-  const reference = frechetReference(statisticsOf(features, features.length / train.size));
+  const reference = frechetReference(await featureStatistics(network, train));
   return { ...splits, engine, features: network, featuresName: `${folder} ${network.digest.slice(0, 8)}`, reference };
+}
+
+/** The Fréchet distance of drawn samples, `[count, …shape]`, from the training set. */
+export async function distanceOf(bench: Workbench, drawn: Float32Array): Promise<Measurement> {
+  const features = await extractFeatures(bench.features, await bench.toImages(drawn));
+  return frechetMeasurement(features, bench.reference, { allowFewSamples: true });
+}
+
+/** The same as a bare number from few samples: what a search compares. */
+export async function roughDistance(bench: Workbench, drawn: Float32Array): Promise<number> {
+  const statistics = await featureStatistics(bench.features, await bench.toImages(drawn));
+  return bench.reference.distance(statistics, { allowFewSamples: true });
 }

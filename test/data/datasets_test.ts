@@ -25,7 +25,7 @@ for (const [kind, member] of Object.entries(datasets)) {
 
   Deno.test(`${kind} refuses unknown options and sizes, and has defaults`, () => {
     assertThrows(() => options.parse({ sise: 16 }), Error, "sise");
-    assertThrows(() => options.parse({ size: 17 }), Error, "8|16|28");
+    assertThrows(() => options.parse({ size: 17 }), Error, "8|16|28|32");
     assertEquals(options.parse({}), { size: 16 });
   });
 

@@ -36,6 +36,7 @@ Deno.test("prepareImages conserves the mass of an image to half a grey level a p
     }
   }
   assertEquals(prepareImages(images, 28), images);
+  assertEquals(prepareImages(images, 32), padImages(images, 28, 32));
   const flat = prepareImages(new Uint8Array(784).fill(200), 16);
   assertEquals([flat[0], flat[17], flat[255], flat[120]], [0, 200, 0, 200]);
 });

@@ -1,6 +1,7 @@
 import { encode } from "fast-png";
 import type { Report } from "../../lib/reports/html/types.ts";
 import { compareFigures } from "../../lib/results/compare.ts";
+import type { Diff } from "../../lib/results/diff.ts";
 import type { Figures } from "../../lib/results/figures.ts";
 
 /** Text that would run, load or break out, were it not escaped. */
@@ -71,18 +72,26 @@ export function hostileReport(): Report {
         pictures: [{ name: "curve", svg }, { name: "curve-2", svg }, { name: "samples", png }],
       }],
     }],
-    comparison: {
-      before: hostile,
-      after: hostile,
-      shown: true,
-      results: [{
-        name: "table4/quick",
-        before: figures,
-        after: later,
-        differences: [hostile],
-        changes: compareFigures(figures, later),
-      }],
-    },
+    comparison: { diff: hostileDiff(figures, later), shown: true },
+    faults: [hostile],
+  };
+}
+
+function hostileDiff(before: Figures, after: Figures): Diff {
+  const source = { name: hostile, files: [], nameOf: () => hostile, read: () => Promise.reject(new Error("no file")) };
+  const result = { path: hostile, files: [], faults: [] };
+  return {
+    before: source,
+    after: source,
+    results: [{
+      place: "table4/quick",
+      before: { ...result, place: "table4/quick", figures: before },
+      after: { ...result, place: "table4/quick", figures: after },
+      captions: { comparable: false, differences: [hostile] },
+      recipe: hostile,
+      stale: { after: hostile },
+      changes: compareFigures(before, after),
+    }],
     faults: [hostile],
   };
 }

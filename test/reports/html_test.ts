@@ -5,7 +5,7 @@ import { costOfRow } from "../../lib/reports/html/cost.ts";
 import { renderReport } from "../../lib/reports/html/page.tsx";
 import { inlineSvg } from "../../lib/reports/html/picture.tsx";
 import { workingTree } from "../../lib/results/tree.ts";
-import { gatherComparison, gatherExperiments } from "../../lib/runs/report_data.ts";
+import { gatherExperiments } from "../../lib/runs/report_data.ts";
 import { hostileReport } from "./hostile_report.ts";
 
 const all = (html: string, pattern: RegExp) => [...html.matchAll(pattern)].map((match) => match[1]!);
@@ -56,11 +56,6 @@ Deno.test("a row's provenance quotes the recipe that ran and names the line that
     }
     assertEquals(Object.keys(rows).length > 0, Object.keys(figures.figures).length > 0);
   }
-});
-
-Deno.test("gatherComparison() finds nothing between a tree and itself", async () => {
-  const source = await workingTree();
-  assertEquals((await gatherComparison(source, source, [], true)).results, []);
 });
 
 Deno.test("anchor() gives different names different anchors, without spaces", () => {

@@ -1,62 +1,63 @@
-import { type Change, type Verdict, verdicts } from "../../results/compare.ts";
-import { type Figure, type Figures, parseFigureKey } from "../../results/figures.ts";
-import { cell, missing } from "../sections.ts";
+import { type Verdict, verdicts } from "../../results/compare.ts";
+import { countVerdicts, type ResultDiff } from "../../results/diff.ts";
+import { leftAligned, remarks, shownResults, tableOf } from "../diff.ts";
+import { missing } from "../sections.ts";
 import { anchor } from "./anchor.ts";
 import { Measured } from "./figure_table.tsx";
-import type { ComparedResult, Comparison } from "./types.ts";
+import type { Comparison } from "./types.ts";
 
 export const comparisonAnchor = "diff";
 
-/** What differs between two states of the results: old, new, and whether it is more than noise. */
-export function ComparisonPart({ comparison }: { readonly comparison: Comparison }) {
-  const { before, after, shown, results } = comparison;
+/** What changed between two states of the results: old, new, and whether it is more than noise. */
+export function ComparisonPart({ comparison: { diff, shown } }: { readonly comparison: Comparison }) {
+  const results = shownResults(diff, false);
   return (
     <section class="comparison" aria-labelledby={comparisonAnchor}>
       <h2 id={comparisonAnchor}>
-        <span class="name">diff</span> {before} → {after}
+        <span class="name">diff</span> {diff.before.name} → {diff.after.name}
       </h2>
-      {results.length === 0 && <p>No figure differs.</p>}
+      {results.length === 0 && <p>No figure changed.</p>}
       {results.map((result) => <Compared result={result} shown={shown} />)}
     </section>
   );
 }
 
-function Compared({ result, shown }: { readonly result: ComparedResult; readonly shown: boolean }) {
-  const { name, before, after, differences, changes } = result;
-  const moved = changes.filter(({ verdict }) => verdict !== "same");
-  const byVerdict = Map.groupBy(moved, ({ verdict }) => verdict);
-  const title = anchor(comparisonAnchor, name);
-  if (!before || !after) {
-    return (
-      <p class="table">
-        <strong>{shown && after ? <a href={`#${anchor(name)}`}>{name}</a> : name}</strong>{" "}
-        <span class="summary">{after ? "new" : "gone"}</span>
-      </p>
-    );
-  }
+interface ComparedProps {
+  readonly result: ResultDiff;
+  readonly shown: boolean;
+}
+
+function Compared({ result, shown }: ComparedProps) {
+  const { place } = result;
+  const { head, rows } = tableOf(result, false);
+  const verdict = head.indexOf("verdict"), now = head.indexOf("new");
+  const groups = Map.groupBy(rows, (cells) => cells[verdict] as Verdict);
+  const title = anchor(comparisonAnchor, place);
+  const kind = (column: number) => leftAligned.has(head[column]!) ? undefined : "number";
+  const drawn = (cells: readonly string[], column: number) => {
+    const text = <Measured text={cells[column]!} />;
+    const linked = shown && column === now && cells[column] !== missing;
+    return linked ? <a href={`#${anchor(place, cells[0]!)}`}>{text}</a> : text;
+  };
   return (
-    <details class="table" open={moved.length > 0}>
+    <details class="table" open>
       <summary>
-        <h4 id={title}>{name}</h4> <span class="summary">{summaryOf(changes)}</span>
+        <h4 id={title}>{place}</h4> <span class="summary">{counted(result)}</span>
       </summary>
-      {differences.length > 0 && <ul class="notes">{differences.map((difference) => <li>{difference}</li>)}</ul>}
-      {moved.length > 0 && (
+      <ul class="notes">{remarks(result, false).map((remark) => <li>{remark}</li>)}</ul>
+      {rows.length > 0 && (
         <div class="scroll" role="region" tabindex={0} aria-labelledby={title}>
           <table>
             <thead>
-              <tr>
-                <th scope="col">figure</th>
-                <th scope="col" class="number">old</th>
-                <th scope="col" class="number">new</th>
-                <th scope="col" class="number">difference</th>
-                <th scope="col" class="number">in standard errors</th>
-                <th scope="col">verdict</th>
-              </tr>
+              <tr>{head.map((text, column) => <th scope="col" class={kind(column)}>{text}</th>)}</tr>
             </thead>
-            {verdicts.filter((verdict) => byVerdict.has(verdict)).map((verdict) => (
+            {verdicts.filter((one) => groups.has(one)).map((one) => (
               <tbody>
-                {byVerdict.get(verdict)!.map((change) => (
-                  <ChangedRow result={name} change={change} before={before} after={after} shown={shown} />
+                {groups.get(one)!.map((cells) => (
+                  <tr>
+                    <th scope="row">{cells[0]}</th>
+                    {cells.slice(1).map((_, i) => <td class={kind(i + 1)}>{drawn(cells, i + 1)}</td>)}
+                  </tr>
                 ))}
               </tbody>
             ))}
@@ -67,47 +68,8 @@ function Compared({ result, shown }: { readonly result: ComparedResult; readonly
   );
 }
 
-interface ChangedRowProps {
-  readonly result: string;
-  readonly change: Change;
-  readonly before: Figures;
-  readonly after: Figures;
-  readonly shown: boolean;
-}
-
-function ChangedRow({ result, change, before, after, shown }: ChangedRowProps) {
-  const { key, difference, inStandardErrors, verdict } = change;
-  const now = <Value of={change.after} in={after} figure={key} />;
-  return (
-    <tr>
-      <th scope="row">{key}</th>
-      <td class="number">
-        <Value of={change.before} in={before} figure={key} />
-      </td>
-      <td class="number">{shown && change.after ? <a href={`#${anchor(result, key)}`}>{now}</a> : now}</td>
-      <td class="number">{difference === undefined ? missing : signed(difference)}</td>
-      <td class="number">{inStandardErrors === undefined ? missing : signed(Number(inStandardErrors.toFixed(1)))}</td>
-      <td class={`verdict ${verdict.replaceAll(" ", "-")}`}>{verdict}</td>
-    </tr>
-  );
-}
-
-interface ValueProps {
-  readonly of: Figure | undefined;
-  readonly in: Figures;
-  readonly figure: string;
-}
-
-function Value({ of, in: { metrics }, figure }: ValueProps) {
-  return of ? <Measured text={cell(of, metrics[parseFigureKey(figure).metric]!)} /> : <>{missing}</>;
-}
-
 /** `3 better, 1 worse, 200 same`. */
-function summaryOf(changes: readonly Change[]): string {
-  const count = (verdict: Verdict) => changes.filter((change) => change.verdict === verdict).length;
-  return verdicts.filter((verdict) => count(verdict) > 0).map((verdict) => `${count(verdict)} ${verdict}`).join(", ");
-}
-
-function signed(value: number): string {
-  return value > 0 ? `+${value}` : `${value}`.replace("-", "−");
+function counted(result: ResultDiff): string {
+  const counts = countVerdicts([result]);
+  return verdicts.filter((verdict) => counts[verdict] > 0).map((verdict) => `${counts[verdict]} ${verdict}`).join(", ");
 }

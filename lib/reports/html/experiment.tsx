@@ -53,7 +53,7 @@ function Result({ result, open }: { readonly result: ResultReport; readonly open
           <h3>{figures.caption.scale}</h3> <Summary result={result} />
         </summary>
         <ul class="notes">
-          {captionLines(figures.caption, paper).map((line) => <li>{line.replace(/^- /, "")}</li>)}
+          {captionLines(figures, paper).map((line) => <li>{line.replace(/^- /, "")}</li>)}
         </ul>
         {draw(false)}
         <Pictures result={result} />

@@ -78,7 +78,7 @@ function Contents({ report }: { readonly report: Report }) {
         {report.comparison && (
           <li>
             <a href={`#${comparisonAnchor}`}>
-              <span class="name">diff</span> {report.comparison.before} → {report.comparison.after}
+              <span class="name">diff</span> {report.comparison.diff.before.name} → {report.comparison.diff.after.name}
             </a>
           </li>
         )}

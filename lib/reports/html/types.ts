@@ -1,4 +1,4 @@
-import type { Change } from "../../results/compare.ts";
+import type { Diff } from "../../results/diff.ts";
 import type { Environment } from "../../results/environment.ts";
 import type { Figures } from "../../results/figures.ts";
 import type { PaperFigures } from "../../results/paper.ts";
@@ -14,25 +14,9 @@ export interface Report {
 
 /** Two states of the results. */
 export interface Comparison {
-  /** As the person at the terminal calls them: `HEAD~1`, `the working tree`. */
-  readonly before: string;
-  readonly after: string;
-  /** Whether `after` is what the page shows, so that a changed figure can be a link. */
+  readonly diff: Diff;
+  /** Whether its later side is what the page shows, so that a changed figure can be a link. */
   readonly shown: boolean;
-  /** Those that differ. */
-  readonly results: readonly ComparedResult[];
-}
-
-/** A result folder before and after; one of the two may be missing. */
-export interface ComparedResult {
-  /** `table4/desk`. */
-  readonly name: string;
-  readonly before?: Figures;
-  readonly after?: Figures;
-  /** How the captions differ, a clause each. */
-  readonly differences: readonly string[];
-  /** Where both are there: every figure, the unchanged included. */
-  readonly changes: readonly Change[];
 }
 
 /** One table or figure of the paper, at every scale at which there are results. */
