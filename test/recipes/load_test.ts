@@ -297,7 +297,28 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
   [
     "seeds: [0]",
     "__proto__: { seeds: [0] }",
-    "recipe.yaml:5:3: __proto__: unknown key; expected one of experiment, scale, title, version, seeds, data, flips, features, teacher, student, rows, evaluation (and 1 more)",
+    "recipe.yaml:5:3: __proto__: unknown key; expected one of experiment, scale, title, version, seeds, data, autoencoder, flips, features, teacher, student, rows, evaluation (and 1 more)",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4, 4] }, scale: 1 } }",
+    "recipe.yaml:15:32: student.model.patch: expected a divisor of the latents' side (2), got 4",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4, 4, 4, 4] }, scale: 1 } }",
+    "recipe.yaml:37:49: autoencoder.model: expected levels whose factor divides data.size (8), got a factor of 16 (and 2 more)",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: autoencoderKl } } }",
+    "recipe.yaml:37:12: autoencoder.scale: expected with published weights, which have no card to take it from (and 2 more)",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4] }, training: { samples: 64, " +
+    "batch: 32, learningRate: 0.1, klWeight: 0, warmupSteps: 9 } } }",
+    "recipe.yaml:37:168: autoencoder.training.warmupSteps: expected at most the 2 steps of the training, got 9",
   ],
   ["quick: {}", `quick: ${"{a: ".repeat(40)}${"}".repeat(40)}`, "recipe.yaml: nested more than 32 levels deep"],
   ["quick: {}", `quick: ${"[".repeat(9000)}`, "recipe.yaml: nested more than 32 levels deep"],
