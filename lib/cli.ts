@@ -23,14 +23,16 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   all                run every experiment, one after the other
   show EXPERIMENT    print its recipe at a scale, every key at its final value
   teacher EXPERIMENT   train its teachers and keep them under results/teachers/
+  autoencoder EXPERIMENT  train the autoencoder of its data and keep it under results/autoencoders/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
+  report [NAME…]     every result as one HTML file, .nfm/report.html; --serve, --diff: see report --help
   engine [status | install | remove]
   diff [A] [B]         compare the results of two git revisions or folders, figure by figure: diff --help
   runs [WHERE]         list the results of the working tree, a git revision or a folder: runs --help
 
 Scales (--scale)
-  quick   MNIST 16×16, minutes on two cores (the default)
-  desk    Fashion-MNIST 16×16, hours on two cores
+  quick   MNIST 16×16, or 32×32 where an autoencoder makes latents of it; minutes on two cores (the default)
+  desk    Fashion-MNIST, likewise; hours on two cores
   paper   ImageNet, as published
 
 Overrides (Hydra's grammar, as many as you like)
@@ -74,7 +76,10 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   },
   show,
   teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
+  autoencoder: async (args) =>
+    await made("autoencoder", args, (await import("./runs/autoencoder_command.ts")).autoencoderCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
+  report: async (args) => (await import("./runs/report_command.ts")).reportCommand(args),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
   diff: async (args) => (await import("./runs/diff_command.ts")).diffCommand(args),
   runs: async (args) => (await import("./runs/runs_command.ts")).runsCommand(args),
