@@ -16,14 +16,16 @@ const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (ar
 
 Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   run EXPERIMENT     train, sample, measure and report experiments/EXPERIMENT/recipe.yaml
+  all                run every experiment, one after the other
   show EXPERIMENT    print its recipe at a scale, every key at its final value
-  teacher EXPERIMENT   train its teacher and keep it under results/teachers/
+  teacher EXPERIMENT   train its teachers and keep them under results/teachers/
+  autoencoder EXPERIMENT  train the autoencoder of its data and keep it under results/autoencoders/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
   engine [status | install | remove]
 
 Scales (--scale)
-  quick   MNIST 16×16, minutes on two cores (the default)
-  desk    Fashion-MNIST 16×16, hours on two cores
+  quick   MNIST 16×16, or 32×32 where an autoencoder makes latents of it; minutes on two cores (the default)
+  desk    Fashion-MNIST, likewise; hours on two cores
   paper   ImageNet, as published
 
 Overrides (Hydra's grammar, as many as you like)
@@ -54,8 +56,20 @@ Exit codes: 0 done; 2 a mistake in the command or the recipe; 70 the run failed 
 /** A command gets the words after its name, and loads what it needs: the engine only where something is computed. */
 const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   run,
+  all: async (args) => {
+    const line = parse("all", args);
+    if (line.help) return console.log(help);
+    if (line.experiment !== undefined || line.overrides.length > 0 || line.out !== undefined) {
+      throw new Problem(
+        "all runs every experiment as it is written: it takes options, no names, no overrides, no --out",
+      );
+    }
+    await (await import("./runs/all_command.ts")).allCommand(args);
+  },
   show,
   teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
+  autoencoder: async (args) =>
+    await made("autoencoder", args, (await import("./runs/autoencoder_command.ts")).autoencoderCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
 };

@@ -1,7 +1,8 @@
+import * as autoencoders from "./autoencoder_options.ts";
 import type { Fault } from "./explain.ts";
 import { rowFaults, rowRecipe } from "./rows.ts";
 import { sampledMetrics } from "./metric_names.ts";
-import type { ResolvedRecipe, RowRecipe } from "./types.ts";
+import type { AutoencoderRecipe, ResolvedRecipe, RowRecipe, TrainingRecipe } from "./types.ts";
 
 /** What no single key can tell: how the values of a recipe that has the right form fit together. */
 export function crossFaults(recipe: ResolvedRecipe): readonly Fault[] {
@@ -12,6 +13,7 @@ export function crossFaults(recipe: ResolvedRecipe): readonly Fault[] {
   return [
     ...(new Set(recipe.seeds).size < recipe.seeds.length ? [fault(["seeds"], "expected distinct seeds")] : []),
     ...evaluationFaults(recipe),
+    ...autoencoderFaults(recipe),
     ...names.flatMap((name) => fitFaults(recipe, rowRecipe(recipe, name))),
   ];
 }
@@ -57,42 +59,53 @@ function evaluationFaults({ evaluation }: ResolvedRecipe): readonly Fault[] {
   return faults;
 }
 
-function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
-  const size = recipe.data.size;
+/** By how much the latents' side is shorter than the image's. */
+function factorOf({ model }: AutoencoderRecipe): number {
+  return model.kind === "convolutional"
+    ? autoencoders.convolutional.factor(model)
+    : autoencoders.autoencoderKl.factor();
+}
+
+function autoencoderFaults({ autoencoder, data: { size } }: ResolvedRecipe): readonly Fault[] {
+  if (!autoencoder) return [];
+  const factor = factorOf(autoencoder), { training, scale } = autoencoder;
+  if (size % factor !== 0) {
+    return [fault(["autoencoder", "model"], `${divides("data.size", size, factor)}, by which it makes images smaller`)];
+  }
+  if (!training) {
+    const missing = "expected with published weights, which have no card to take it from";
+    return scale === undefined ? [fault(["autoencoder", "scale"], missing)] : [];
+  }
   const faults: Fault[] = [];
-  const check = (holds: boolean, path: readonly string[], sentence: string) => {
+  trainingChecks(training, ["autoencoder", "training"], (holds, path, sentence) => {
+    if (!holds) faults.push(fault(path, sentence));
+  });
+  return faults;
+}
+
+function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
+  const size = recipe.data.size / (recipe.autoencoder ? factorOf(recipe.autoencoder) : 1);
+  const side = recipe.autoencoder ? "the latents' side" : "data.size";
+  const faults: Fault[] = [];
+  const check: Check = (holds, path, sentence) => {
     if (!holds) faults.push(fault(whereInRow(recipe, row.name, path), sentence));
   };
   const { model: flow, noiseStd } = row.teacher;
   const { model } = row.student;
-  check(size % flow.patch === 0, ["teacher", "model", "patch"], divides("data.size", size, flow.patch));
+  check(size % flow.patch === 0, ["teacher", "model", "patch"], divides(side, size, flow.patch));
   check(
     flow.width % flow.headWidth === 0,
     ["teacher", "model", "headWidth"],
     divides("width", flow.width, flow.headWidth),
   );
-  check(size % model.patch === 0, ["student", "model", "patch"], divides("data.size", size, model.patch));
+  check(size % model.patch === 0, ["student", "model", "patch"], divides(side, size, model.patch));
   check(model.width % model.heads === 0, ["student", "model", "heads"], divides("width", model.width, model.heads));
   check(
     noiseStd > 0,
     ["teacher", "noiseStd"],
     "expected more than 0: without noise the likelihood of pixels has no bound",
   );
-  for (const part of ["teacher", "student"] as const) {
-    const { samples, batch, microBatches, learningRate, finalRate, warmupSteps } = row[part].training;
-    const steps = stepsFor(samples, batch);
-    check(
-      finalRate <= learningRate,
-      [part, "training", "finalRate"],
-      `expected at most learningRate (${learningRate}), got ${finalRate}`,
-    );
-    check(
-      warmupSteps <= steps,
-      [part, "training", "warmupSteps"],
-      `expected at most the ${steps} steps of the training, got ${warmupSteps}`,
-    );
-    check(batch % microBatches === 0, [part, "training", "microBatches"], divides("batch", batch, microBatches));
-  }
+  for (const part of ["teacher", "student"] as const) trainingChecks(row[part].training, [part, "training"], check);
   checkpointChecks(recipe, row, check);
   const guided = recipe.evaluation.guidance.includes("search");
   check(
@@ -103,10 +116,29 @@ function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
   return faults;
 }
 
+/** Notes a fault at `path` unless something holds. */
+type Check = (holds: boolean, path: readonly string[], sentence: string) => void;
+
+function trainingChecks(training: Omit<TrainingRecipe, "labelDropout">, at: readonly string[], check: Check): void {
+  const { samples, batch, microBatches, learningRate, finalRate, warmupSteps } = training;
+  const steps = stepsFor(samples, batch);
+  check(
+    finalRate <= learningRate,
+    [...at, "finalRate"],
+    `expected at most learningRate (${learningRate}), got ${finalRate}`,
+  );
+  check(
+    warmupSteps <= steps,
+    [...at, "warmupSteps"],
+    `expected at most the ${steps} steps of the training, got ${warmupSteps}`,
+  );
+  check(batch % microBatches === 0, [...at, "microBatches"], divides("batch", batch, microBatches));
+}
+
 function checkpointChecks(
   { evaluation: { checkpoints } }: ResolvedRecipe,
   { student: { training: { samples, batch }, checkpoints: own }, checkpoints: kept, metrics }: RowRecipe,
-  check: (holds: boolean, path: readonly string[], sentence: string) => void,
+  check: Check,
 ): void {
   for (
     const [list, path] of [[checkpoints, ["evaluation", "checkpoints"]], [own, ["student", "checkpoints"]]] as const
@@ -115,12 +147,14 @@ function checkpointChecks(
     const last = list.at(-1)!;
     check(last <= samples, path, `expected at most student.training.samples (${samples}), got ${last}`);
     const steps = list.map((checkpoint) => stepsFor(checkpoint, batch));
-    const same = steps.findIndex((step, i) => i > 0 && step <= steps[i - 1]!);
+    const near = steps.findIndex((step, i) => i > 0 && Math.abs(step - steps[i - 1]!) < 1);
     check(
-      same < 0,
+      near < 0,
       path,
-      `expected checkpoints that grow by a batch (${batch}) or more, got ${list[same - 1]} and ${list[same]}`,
+      `expected checkpoints at least a batch (${batch}) apart, got ${list[near - 1]} and ${list[near]}`,
     );
+    const falling = path[0] === "student" ? list.findIndex((one, i) => i > 0 && one <= list[i - 1]!) : -1;
+    check(falling < 0, path, `expected a rising list, got ${list[falling]} after ${list[falling - 1]}`);
   }
   const lost = checkpoints.find((checkpoint) => !kept.includes(checkpoint));
   check(

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as couplings from "../couplings/mod.ts";
 import * as datasets from "../data/mod.ts";
+import * as autoencoders from "./autoencoder_options.ts";
 import * as flows from "./flow_options.ts";
 import * as velocities from "./velocity_options.ts";
 
@@ -45,6 +46,8 @@ function isMember(value: unknown): value is Member {
 
 /** `data:` of a recipe, over the registry lib/data/mod.ts. */
 export const dataKinds = kindsOf({ ...datasets, ...announced });
+/** `autoencoder.model:`, over lib/models/autoencoders.ts. */
+export const autoencoderKinds = kindsOf(autoencoders);
 /** `coupling:` of a row, over the registry lib/couplings/mod.ts. */
 export const couplingKinds = kindsOf(couplings);
 /** `teacher.model:`, over lib/models/flows.ts. */

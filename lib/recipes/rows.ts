@@ -18,10 +18,11 @@ export function rowRecipe(recipe: ResolvedRecipe, name: string): RowRecipe {
   const row = recipe.rows[name];
   if (!row) throw new TypeError(`Cannot find row "${name}" in ${recipe.experiment}`);
   const { flips, teacher, student } = parts.parse(mergedParts(recipe, row)) as Pick<RowRecipe, keyof typeof rowParts>;
-  const { evaluation, data } = recipe;
+  const { evaluation, data, autoencoder } = recipe;
   return {
     name,
     data,
+    ...(autoencoder && { autoencoder }),
     flips,
     teacher,
     student,

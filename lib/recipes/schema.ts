@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { couplingKinds, dataKinds, flowKinds, velocityKinds } from "./kinds.ts";
+import { autoencoderKinds, couplingKinds, dataKinds, flowKinds, velocityKinds } from "./kinds.ts";
 import { metricNames } from "./metric_names.ts";
 import { projectPath } from "./paths.ts";
 
@@ -24,6 +24,11 @@ export const training = z.strictObject({
     "Average less at first: decay min(emaDecay, (1 + step) / (10 + step))",
   ),
   labelDropout: z.number().min(0).max(1).default(0.1).describe("Probability p of dropping the label (paper §4)"),
+});
+
+/** How an autoencoder is trained: it sees no labels. */
+export const autoencoderTraining = training.omit({ labelDropout: true }).extend({
+  klWeight: z.number().min(0).describe("β: weight of the mean KL per latent dimension, beside the mean squared error"),
 });
 
 /** The distribution of t in the student's loss. */
@@ -95,6 +100,13 @@ export const recipeSchema = z.strictObject({
   version: z.int().min(1).describe("Raised when the meaning of a figure changes"),
   seeds: z.array(z.int().min(0)).min(1).describe("One training per seed and row"),
   data: dataKinds.describe("The image set"),
+  autoencoder: z.strictObject({
+    pretrained: projectPath.describe("Folder of the trained autoencoder: autoencoder.safetensors, and its card"),
+    model: autoencoderKinds.describe("The autoencoder"),
+    scale: z.number().positive().exactOptional()
+      .describe("Multiplies the latents; the one on its card, which gives them unit size, when absent"),
+    training: autoencoderTraining.exactOptional().describe("How it is made; absent where its weights are published"),
+  }).exactOptional().describe("Teacher and student see its latents instead of pixels"),
   flips: rowParts.flips,
   features: z.strictObject({
     pretrained: projectPath.describe("Folder of the trained feature extractor of the Fréchet distance"),

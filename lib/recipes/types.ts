@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { EngineChoice } from "../engine/types.ts";
-import type { recipeSchema, training } from "./schema.ts";
+import type { autoencoderTraining, recipeSchema, training } from "./schema.ts";
 
 /** The same structure, all of it read-only. */
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T;
@@ -11,6 +11,7 @@ export type Scale = ResolvedRecipe["scale"];
 export const scales = ["quick", "desk", "paper"] as const satisfies readonly Scale[];
 
 export type DataRecipe = ResolvedRecipe["data"];
+export type AutoencoderRecipe = NonNullable<ResolvedRecipe["autoencoder"]>;
 export type TeacherRecipe = ResolvedRecipe["teacher"];
 export type StudentRecipe = ResolvedRecipe["student"];
 export type CouplingRecipe = ResolvedRecipe["rows"][string]["coupling"];
@@ -18,11 +19,14 @@ export type EvaluationRecipe = ResolvedRecipe["evaluation"];
 export type SamplerRecipe = EvaluationRecipe["samplers"][number];
 export type GuidanceRecipe = EvaluationRecipe["guidance"][number];
 export type TrainingRecipe = Frozen<z.output<typeof training>>;
+export type AutoencoderTrainingRecipe = Frozen<z.output<typeof autoencoderTraining>>;
 
 /** One row of a recipe with its differences merged in: everything a pipeline needs. */
 export interface RowRecipe {
   readonly name: string;
   readonly data: DataRecipe;
+  /** Absent where models see pixels. */
+  readonly autoencoder?: AutoencoderRecipe;
   readonly flips: boolean;
   readonly teacher: TeacherRecipe;
   readonly student: StudentRecipe;

@@ -25,7 +25,7 @@ export function plotsOf(figures: Figures): readonly PlotOptions[] {
     if (checkpoints > 1) {
       plots.push({ name: `convergence-${guidance}`, against: "samples", metric: "frechet", guidance });
     }
-    if (samplers > 3) plots.push({ name: `nfe-${guidance}`, against: "nfe", metric: "frechet", guidance });
+    if (samplers > 2) plots.push({ name: `nfe-${guidance}`, against: "nfe", metric: "frechet", guidance });
   }
   const losses = keys.filter((key) => key.metric === "loss");
   if (new Set(losses.map((key) => key.checkpoint)).size > 1) {

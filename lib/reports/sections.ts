@@ -18,9 +18,10 @@ export interface Section {
 export const missing = "–";
 
 /**
- * The figures as tables in the layout of the paper's Table 4: one per metric
- * and guidance, methods × samplers down, samples seen across, ours beside the
- * paper's. Figures without a checkpoint come last, one a line.
+ * The figures as tables, one per metric and guidance, ours beside the paper's:
+ * in the layout of its Table 4 (methods × samplers down, samples seen across),
+ * or of its Table 5 where there is one checkpoint. Figures without a checkpoint
+ * come last, as rows by metrics where several rows have them, else one a line.
  */
 export function sectionsOf(figures: Figures, paper?: PaperFigures): readonly Section[] {
   const keys = Object.keys(figures.figures).map(parseFigureKey);
@@ -33,8 +34,12 @@ export function sectionsOf(figures: Figures, paper?: PaperFigures): readonly Sec
   const ordered = [...groups].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
   const once = keys.filter((key) => key.checkpoint === undefined);
   return [
-    ...ordered.map(([, members]) => checkpointSection(figures, members, paper)),
-    ...(once.length > 0 ? [onceSection(figures, once, paper)] : []),
+    ...ordered.map(([, members]) => {
+      const across = distinct(members.map(({ checkpoint }) => checkpoint)).length === 1 &&
+        distinct(members.map(({ sampler }) => sampler)).length > 1;
+      return across ? methodSection(figures, members, paper) : checkpointSection(figures, members, paper);
+    }),
+    ...onceSections(figures, once, paper),
   ];
 }
 
@@ -84,7 +89,89 @@ function checkpointSection(figures: Figures, keys: readonly FigureKey[], paper?:
   };
 }
 
-function onceSection(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section {
+/** One checkpoint under several solvers, as the paper's Tables 3 and 5: solvers down, methods across. */
+function methodSection(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section {
+  const { metric, guidance, checkpoint } = keys[0]!;
+  const info = figures.metrics[metric]!;
+  const ours = checkpointsOf(figures);
+  const rows = distinct(keys.map(({ row }) => row));
+  const published = (key: FigureKey) => paper && paperFigure(paper, figureKey(key), ours);
+  const beside = keys.some((key) => published(key) !== undefined);
+  const lines = distinct(keys.map(({ sampler }) => sampler)).map((sampler) => {
+    const [method, nfe, grid = "t²"] = sampler!.split(" ");
+    return [
+      `${capital(method!)} (${grid})`,
+      nfe!,
+      ...rows.flatMap((row) => {
+        const key = { ...keys[0]!, row, sampler: sampler! };
+        const own = cell(figures.figures[figureKey(key)], info);
+        return beside ? [own, paperCell(published(key), info)] : [own];
+      }),
+    ];
+  });
+  return {
+    title: [metricTitle(info), guidance, `${count(checkpoint!)} samples`].filter(Boolean).join(", "),
+    head: ["solver", "NFE", ...rows.flatMap((row) => beside ? [row, `paper ${row}`] : [row])],
+    numbersFrom: 1,
+    groups: [lines],
+  };
+}
+
+/** Widest tables of what has no checkpoint, in metrics. */
+const widest = 6;
+
+/**
+ * Figures without a checkpoint: what several rows have in common as tables of
+ * rows by metrics, as the paper's Tables 1, 2, 9 and 10; the rest one a line.
+ */
+function onceSections(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): readonly Section[] {
+  const columns = new Map<string, FigureKey[]>();
+  for (const key of keys) {
+    const column = [/ teacher$/.test(key.row) ? "teacher" : "", key.guidance ?? "", key.metric].join("/");
+    columns.set(column, [...columns.get(column) ?? [], key]);
+  }
+  const tables = new Map<string, FigureKey[][]>();
+  for (const column of columns.values()) {
+    const rows = column.map(({ row }) => row).join();
+    if (column.length > 1) tables.set(rows, [...tables.get(rows) ?? [], column]);
+  }
+  const rest = [...columns.values()].filter((column) => column.length === 1).flat();
+  return [
+    ...[...tables.values()].flatMap((table) => chunks(table, widest).map((part) => rowsSection(figures, part, paper))),
+    ...(rest.length > 0 ? [listSection(figures, rest, paper)] : []),
+  ];
+}
+
+function rowsSection(figures: Figures, columns: readonly (readonly FigureKey[])[], paper?: PaperFigures): Section {
+  const shown = columns.map((keys) => {
+    const info = figures.metrics[keys[0]!.metric]!;
+    const published = keys.map((key) => paper?.figures[figureKey(key)]);
+    return { keys, info, published, beside: published.some((value) => value !== undefined) };
+  });
+  const rows = columns[0]!.map(({ row }) => row);
+  return {
+    title: / teacher$/.test(rows[0]!) ? "Teachers" : "Rows",
+    head: [
+      "row",
+      ...shown.flatMap(({ keys, info, beside }) => {
+        const title = [metricTitle(info), keys[0]!.guidance].filter(Boolean).join(", ");
+        return beside ? [title, "paper"] : [title];
+      }),
+    ],
+    numbersFrom: 1,
+    groups: [
+      rows.map((row, i) => [
+        row.replace(/ teacher$/, ""),
+        ...shown.flatMap(({ keys, info, published, beside }) => {
+          const own = cell(figures.figures[figureKey(keys[i]!)], info);
+          return beside ? [own, paperCell(published[i], info)] : [own];
+        }),
+      ]),
+    ],
+  };
+}
+
+function listSection(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section {
   const published = keys.map((key) => paper?.figures[figureKey(key)]);
   const beside = published.some((value) => value !== undefined);
   const rows = keys.map((key, i) => {
@@ -101,6 +188,10 @@ function onceSection(figures: Figures, keys: readonly FigureKey[], paper?: Paper
   };
 }
 
+function chunks<T>(values: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, i) => values.slice(i * size, (i + 1) * size));
+}
+
 /** The paper's figures have two or more digits of their own; none is taken away. */
 function paperCell(value: number | undefined, { digits }: MetricInfo): string {
   if (value === undefined) return missing;
@@ -114,8 +205,10 @@ function commonSolver(samplers: readonly (string | undefined)[]): string | undef
   const [solver] = solvers;
   if (solvers.length !== 1 || solver === undefined) return undefined;
   const [method, grid = "t²"] = solver.split(" ");
-  return `${method![0]!.toUpperCase()}${method!.slice(1)} (${grid})`;
+  return `${capital(method!)} (${grid})`;
 }
+
+const capital = (word: string) => word[0]!.toUpperCase() + word.slice(1);
 
 function metricRank({ metrics }: Figures, { metric }: FigureKey): number {
   return Object.keys(metrics).indexOf(metric);

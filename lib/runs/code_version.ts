@@ -4,6 +4,7 @@ import { hashOf } from "../core/hash.ts";
 const registries = {
   coupling: "couplings/mod.ts",
   flow: "models/flows.ts",
+  autoencoder: "models/autoencoders.ts",
   velocity: "models/velocities.ts",
 } as const;
 

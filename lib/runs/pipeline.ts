@@ -19,7 +19,7 @@ import { readStage, runStage, type StagePlan } from "./stages.ts";
 import { loadStudent, trainStudent } from "./student.ts";
 import { loadTeacher, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
 import { heldOutNoise, measureTeacher, type TeacherInputs } from "./teacher_figures.ts";
-import { loadSplits, openWorkbench, type Workbench } from "./workbench.ts";
+import { openSplits, openWorkbench, type Workbench } from "./workbench.ts";
 
 /** What one run has open. */
 interface Run {
@@ -39,7 +39,7 @@ interface Run {
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
   if (options.quiet) beQuiet();
   const recipe = limitRecipe(given, options.limit, options.teacher);
-  const splits = await loadSplits(recipe.data, options.limit);
+  const splits = await openSplits(recipe, options.limit);
   if (options.dryRun) {
     const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;
     return printPlan(recipe, await planRows(recipe, { ...options, engine }, splits), splits);

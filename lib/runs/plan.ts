@@ -138,7 +138,7 @@ async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: Teac
   const { model, noiseStd } = row.teacher;
   const flow = { flow: model.kind };
   const training = from === "train" ? await stage(await teacherStage(row, data.train, engine), "teacher") : undefined;
-  if (!training) await checkPretrained(row.teacher, recipe.data, row.flips);
+  if (!training) await checkPretrained(row);
   const key = training?.id ?? await hashFile(pretrainedWeights(row.teacher));
   const common = { teacher: key, noiseStd, data, engine };
   const { images, samples, guidanceSearch, guidance } = recipe.evaluation;

@@ -6,7 +6,15 @@ import { lock } from "./lock.ts";
 /** One step of a run whose result is kept under the hash of everything that made it. */
 export interface Stage {
   /** What it makes. Experiments share what they agree in: a stage lies under its kind and hash alone. */
-  readonly kind: "teacher" | "teacherFigures" | "coupling" | "student" | "cell" | "pictures" | "latency";
+  readonly kind:
+    | "autoencoder"
+    | "teacher"
+    | "teacherFigures"
+    | "coupling"
+    | "student"
+    | "cell"
+    | "pictures"
+    | "latency";
   /** Readable and unique within a run, for example `student NFM seed 0`. */
   readonly name: string;
   /** Stages that are reported together, for example `evaluation NFM seed 0`; the name when absent. */

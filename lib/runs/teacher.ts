@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { parse } from "@std/yaml";
 import { exists, readText } from "../core/files.ts";
-import { hashOf } from "../core/hash.ts";
+import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
-import { createRng, type Rng } from "../core/rng.ts";
+import { createRng } from "../core/rng.ts";
 import { tf } from "../engine/mod.ts";
 import type { Dataset } from "../data/types.ts";
 import { bindFlow } from "../models/bind.ts";
@@ -12,9 +12,10 @@ import type { FlowDefinition, NormalizingFlow } from "../models/types.ts";
 import type { DataRecipe, RowRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
+import { autoencoderFiles } from "./autoencoder.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
 import { firstDifference, type Stage } from "./stages.ts";
-import { keptAverage, train } from "./train.ts";
+import { epochRows, keptAverage, train } from "./train.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */
 export function flowOf({ model }: TeacherRecipe, { shape, classes }: Dataset): FlowDefinition {
@@ -66,23 +67,35 @@ export function teacherWeights(recipe: TeacherRecipe, folder: string): string {
 /** The weights of a committed teacher. */
 export const pretrainedWeights = (recipe: TeacherRecipe): string => join(recipe.pretrained, "teacher.safetensors");
 
+/** What makes a teacher, as `recipe.yaml` beside its weights says it; where the images lie is not part of it. */
+export async function teacherRecipe(
+  { data, autoencoder, flips, teacher }: Pick<RowRecipe, "data" | "autoencoder" | "flips" | "teacher">,
+): Promise<Record<string, unknown>> {
+  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
+  const { pretrained: __, ...trained } = teacher;
+  const latents = autoencoder && {
+    pretrained: autoencoder.pretrained,
+    weights: await hashFile(autoencoderFiles(autoencoder).weights),
+  };
+  return { data: prepared, ...(latents && { autoencoder: latents }), flips, ...trained };
+}
+
 /**
  * Makes sure that a committed teacher is the one that the recipe describes: an
  * override of `teacher` without `--teacher train` would otherwise do nothing.
  *
  * @throws {Problem} naming the first key in which they differ, or the file that is missing.
  */
-export async function checkPretrained(recipe: TeacherRecipe, data: DataRecipe, flips: boolean): Promise<void> {
-  const { pretrained, ...trained } = recipe;
+export async function checkPretrained(row: RowRecipe): Promise<void> {
+  const { pretrained } = row.teacher;
   const path = join(pretrained, "recipe.yaml");
   if (!await exists(path)) {
     throw new Problem(
       `There is no teacher in ${pretrained}: train one with \`deno task teacher\`, or run with --teacher train`,
     );
   }
-  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
   const made = parse(await readText(path)) as Record<string, unknown>;
-  const now: Record<string, unknown> = { data: prepared, flips, ...trained };
+  const now = await teacherRecipe(row);
   const difference = hashOf(made) === hashOf(now) ? undefined : firstDifference(made, now);
   if (difference === undefined) return;
   throw new Problem(
@@ -96,24 +109,4 @@ export async function loadTeacher(recipe: TeacherRecipe, dataset: Dataset, path:
   const definition = flowOf(recipe, dataset);
   const { flat } = await readWeights(path, definition.specs);
   return bindFlow(definition, tf.tensor1d(flat));
-}
-
-/** Rows of the dataset for a step: every epoch goes through all of them once, in an order of its own. */
-export function epochRows(size: number, batch: number, step: number, rng: Rng): Int32Array {
-  return Int32Array.from({ length: batch }, (_, i) => {
-    const position = step * batch + i;
-    return orderOf(Math.floor(position / size), size, rng)[position % size]!;
-  });
-}
-
-// The last two epochs' orders are kept: a batch can straddle them.
-const orders = new Map<string, Int32Array>();
-function orderOf(epoch: number, size: number, rng: Rng): Int32Array {
-  const key = `${epoch} ${size} ${rng.at(0).bits(1)[0]}`;
-  let order = orders.get(key);
-  if (!order) {
-    if (orders.size >= 2) orders.delete(orders.keys().next().value!);
-    orders.set(key, order = rng.at(epoch).permutation(size));
-  }
-  return order;
 }

@@ -16,8 +16,8 @@ import { commitHere } from "../results/provenance.ts";
 import { readWeights, writeWeights } from "../training/weights.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { planStage, runStage } from "./stages.ts";
-import { flowOf, pretrainedWeights, teacherStage, teacherWeights, trainTeacher } from "./teacher.ts";
-import { loadSplits, openNamedEngine, type Splits } from "./workbench.ts";
+import { flowOf, pretrainedWeights, teacherRecipe, teacherStage, teacherWeights, trainTeacher } from "./teacher.ts";
+import { openNamedEngine, openSplits, type Splits } from "./workbench.ts";
 
 /**
  * Trains the teachers of a recipe and keeps each under its `teacher.pretrained`,
@@ -26,7 +26,7 @@ import { loadSplits, openNamedEngine, type Splits } from "./workbench.ts";
  */
 export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
   const engine = await openNamedEngine(options);
-  const splits = await loadSplits(recipe.data);
+  const splits = await openSplits(recipe);
   const rows = rowRecipes(recipe).filter(({ coupling }) => (couplings[coupling.kind] as CouplingKind).usesTeacher);
   const teachers = new Map(rows.map((row) => [row.teacher.pretrained, row]));
   for (const row of teachers.values()) await keepTeacher(row, splits, engine, options);
@@ -34,7 +34,7 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
 
 async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, options: RunOptions): Promise<void> {
   const { teacher, flips } = row;
-  const { pretrained, ...trained } = teacher;
+  const { pretrained } = teacher;
   const plan = await planStage(await teacherStage(row, splits.train.digest, engine.kind), {
     forced: options.force !== undefined,
     scope: "teachers",
@@ -55,9 +55,7 @@ async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, optio
   const nll = await likelihood({ ...inputs, dataset: splits.train });
   const nllTest = await likelihood({ ...inputs, dataset: splits.test });
   vector.dispose();
-  // Where the files lie is not part of what was made.
-  const { root: _, ...data } = row.data as typeof row.data & { root?: string };
-  const made = { data, flips, ...trained };
+  const made = await teacherRecipe(row);
   const recipeHash = hashOf(made);
   await writeWeights(pretrainedWeights(teacher), definition.specs, flat, { recipe: recipeHash });
   await writeFileAtomic(join(pretrained, "recipe.yaml"), stringify(made));

@@ -15,7 +15,7 @@ export interface TrainingRun {
   readonly specs: readonly ParameterSpec[];
   readonly loss: (parameters: Parameters, batch: Tensors) => Tensor;
   readonly batch: (step: number) => Promise<Tensors>;
-  readonly training: TrainingRecipe;
+  readonly training: Omit<TrainingRecipe, "labelDropout">;
   readonly rng: Rng;
   /** The stage's folder: checkpoints, kept averages and the log of losses. */
   readonly folder: string;
@@ -38,6 +38,26 @@ export function keptAverage(folder: string, samples: number, batch: number): str
 
 /** Where the losses of a run are logged. */
 export const lossLog = (folder: string): string => join(folder, "loss.jsonl");
+
+/** Rows of the dataset for a step: every epoch goes through all of them once, in an order of its own. */
+export function epochRows(size: number, batch: number, step: number, rng: Rng): Int32Array {
+  return Int32Array.from({ length: batch }, (_, i) => {
+    const position = step * batch + i;
+    return orderOf(Math.floor(position / size), size, rng)[position % size]!;
+  });
+}
+
+// The last two epochs' orders are kept: a batch can straddle them.
+const orders = new Map<string, Int32Array>();
+function orderOf(epoch: number, size: number, rng: Rng): Int32Array {
+  const key = `${epoch} ${size} ${rng.at(0).bits(1)[0]}`;
+  let order = orders.get(key);
+  if (!order) {
+    if (orders.size >= 2) orders.delete(orders.keys().next().value!);
+    orders.set(key, order = rng.at(epoch).permutation(size));
+  }
+  return order;
+}
 
 /** Trains from the newest checkpoint, or from the start, to the end of the recipe. */
 export async function train(run: TrainingRun): Promise<void> {
@@ -72,12 +92,12 @@ export async function train(run: TrainingRun): Promise<void> {
   }
 }
 
-function optimizerOf({ betas, weightDecay, clipNorm, emaDecay, emaWarmup }: TrainingRecipe) {
+function optimizerOf({ betas, weightDecay, clipNorm, emaDecay, emaWarmup }: TrainingRun["training"]) {
   const [beta1, beta2] = betas;
   return { beta1, beta2, epsilon: 1e-8, weightDecay, emaDecay, emaWarmup, ...(clipNorm > 0 && { clipNorm }) };
 }
 
-function scheduleOf({ schedule, learningRate, warmupSteps, finalRate, samples, batch }: TrainingRecipe) {
+function scheduleOf({ schedule, learningRate, warmupSteps, finalRate, samples, batch }: TrainingRun["training"]) {
   const steps = stepsFor(samples, batch);
   // A short look (--limit) may be shorter than the warm-up.
   return createSchedule({

@@ -12,6 +12,7 @@ import { statisticsOf } from "../metrics/statistics.ts";
 import type { Measurement } from "../metrics/types.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { openLatents } from "./latents.ts";
 
 /** Both splits of the data, as the models see them. */
 export interface Splits {
@@ -33,7 +34,7 @@ export interface Workbench extends Splits {
   readonly reference: FrechetReference;
 }
 
-/** @throws {Problem} when the data cannot be had, or fail their digest. */
+/** Both splits as pixels. @throws {Problem} when the data cannot be had, or fail their digest. */
 export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Splits> {
   const { kind, ...given } = recipe;
   const member =
@@ -48,6 +49,15 @@ export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Sp
   const [train, test] = (await Promise.all([member.load(given, "train"), member.load(given, "test")]))
     .map((split) => rows < split.size ? subset(split, rows) : split) as [Dataset, Dataset];
   return { train, test, images: { train, test }, toImages: (drawn) => Promise.resolve(drawn) };
+}
+
+/** Both splits as the models of a recipe see them: pixels, or the latents of its autoencoder. */
+export async function openSplits(
+  { data, autoencoder }: Pick<ResolvedRecipe, "data" | "autoencoder">,
+  limit?: number,
+): Promise<Splits> {
+  const pixels = await loadSplits(data, limit);
+  return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
 }
 
 /** The same data without a cut of the training set: a feature network belongs to the whole set. */

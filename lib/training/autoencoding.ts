@@ -2,7 +2,7 @@ import type { Rng } from "../core/rng.ts";
 import type { Batch } from "../data/types.ts";
 import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
 import type { AutoencoderDefinition } from "../models/types.ts";
-import type { Parameters } from "../nn/parameters.ts";
+import { type Parameters, sizeOf } from "../nn/parameters.ts";
 import { meanOfSamples } from "./flow_matching.ts";
 
 /**
@@ -33,6 +33,13 @@ export function drawPosterior(mean: Tensor, logVariance: Tensor, noise: Tensor):
   return mean.add(logVariance.mul(0.5).exp().mul(noise));
 }
 
+/** Standard normal noise `[rows, …latentShape]`, row by row from `rng.at(row)`. The caller disposes it. */
+export function posteriorNoise(rows: Int32Array, latentShape: readonly number[], rng: Rng): Tensor {
+  const dims = sizeOf(latentShape), noise = new Float32Array(rows.length * dims);
+  rows.forEach((row, i) => noise.set(rng.at(row).normal(dims), i * dims));
+  return tf.tensor(noise, [rows.length, ...latentShape]);
+}
+
 /**
  * A batch `{images, noise}`; the noise is that of the posterior.
  *
@@ -44,9 +51,9 @@ export function autoencodingBatch(
   latentShape: readonly [number, number, number],
   rng: Rng,
 ): Tensors {
-  const size: [number, number, number, number] = [labels.length, ...latentShape];
+  const noise = rng.fork("noise").normal(labels.length * sizeOf(latentShape));
   return {
     images: tf.tensor4d(data, [labels.length, ...shape]),
-    noise: tf.tensor4d(rng.fork("noise").normal(size.reduce((product, n) => product * n)), size),
+    noise: tf.tensor4d(noise, [labels.length, ...latentShape]),
   };
 }

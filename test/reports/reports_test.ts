@@ -1,7 +1,7 @@
 import { decode } from "fast-png";
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import type { MetricInfo } from "../../lib/metrics/types.ts";
-import { convergencePlot } from "../../lib/reports/plot.ts";
+import { plotsOf, renderPlot } from "../../lib/reports/plot.ts";
 import { renderGrid } from "../../lib/reports/png_grid.ts";
 import { renderMarkdown, renderTerminal } from "../../lib/reports/table.ts";
 import { type Figure, figureKey, type Figures } from "../../lib/results/figures.ts";
@@ -94,10 +94,10 @@ Deno.test("renderTerminal() shows every figure that renderMarkdown() shows", () 
   for (const one of cells) assertStringIncludes(terminal, one);
 });
 
-Deno.test("convergencePlot() gives the same bytes for the same figures, with every row and sampler named", async () => {
-  const options = { metric: "frechet", guidance: "guided" } as const;
-  const svg = await convergencePlot(table(), options);
-  assertEquals(await convergencePlot(table(), options), svg);
+Deno.test("renderPlot() gives the same bytes for the same figures, with every row and sampler named", async () => {
+  const options = { name: "convergence-guided", against: "samples", metric: "frechet", guidance: "guided" } as const;
+  const svg = await renderPlot(table(), options);
+  assertEquals(await renderPlot(table(), options), svg);
   for (const word of ["<svg", "heun 31", "heun 7", ">FM<", ">NFM<", "samples seen", "25k", "FD ↓, guided"]) {
     assertStringIncludes(svg, word);
   }
@@ -110,8 +110,65 @@ Deno.test("convergencePlot() gives the same bytes for the same figures, with eve
     ...other,
     figures: { ...other.figures, [key]: { value: 15, standardError: 0.1, sampleCount: 5000 } },
   };
-  assert(await convergencePlot(changed, options) !== svg, "the plot does not show its figures");
-  await assertRejects(() => convergencePlot(table(), { ...options, guidance: "unguided" }), TypeError, "no figure");
+  assert(await renderPlot(changed, options) !== svg, "the plot does not show its figures");
+  await assertRejects(() => renderPlot(table(), { ...options, guidance: "unguided" }), TypeError, "no figure");
+});
+
+Deno.test("plotsOf() names convergence where there are checkpoints, the course over NFE where there are solvers", async () => {
+  const of = (figures: Figures) => plotsOf(figures).map(({ name }) => name);
+  assertEquals(of(table()), ["convergence-guided"]);
+  const solvers = oneCheckpoint();
+  assertEquals(of(solvers), ["nfe-guided"]);
+  const svg = await renderPlot(solvers, plotsOf(solvers)[0]!);
+  for (const word of [">NFE<", ">FM<", "heun (t²)", "euler (linear)"]) assertStringIncludes(svg, word);
+  const loss: MetricInfo = { label: "training loss", unit: "", better: "lower", digits: 4 };
+  const losses = {
+    "FM / 512 / loss": { value: 0.5, sampleCount: 52 },
+    "FM / 1024 / loss": { value: 0.3, sampleCount: 103 },
+  };
+  assertEquals(of({ ...table(), metrics: { loss }, figures: losses }), ["loss"]);
+});
+
+/** One checkpoint under three solvers, as the paper's Tables 3 and 5. */
+function oneCheckpoint(): Figures {
+  const figures: Record<string, Figure> = {};
+  for (const [row, value] of [["FM", 20], ["NFM", 10]] as const) {
+    for (const sampler of ["heun 31", "heun 7", "euler 128 linear"]) {
+      const key = figureKey({ row, checkpoint: 200000, sampler, guidance: "guided", metric: "frechet" });
+      figures[key] = { value, standardError: 0.13, sampleCount: 5000 };
+    }
+  }
+  return { ...table(), figures };
+}
+
+Deno.test("a table of one checkpoint has solvers down and methods across, as the paper's Table 5", () => {
+  const text = renderMarkdown(oneCheckpoint(), {
+    caption: "ImageNet 64×64",
+    checkpoints: [2 ** 28],
+    figures: { [`NFM / ${2 ** 28} / heun 7 / guided / frechet`]: 3.23 },
+  });
+  assertStringIncludes(text, "## FD ↓, guided, 200k samples");
+  assertMatch(text, /\| Heun \(t²\) +\| +7 \| +20.0 ± 0.1 \| +– \| +10.0 ± 0.1 \| +3.23 \|/);
+  assertMatch(text, /\| Euler \(linear\) +\| +128 \|/);
+});
+
+Deno.test("what several rows measure once is a table of rows by metrics, as the paper's Table 1; the rest a line each", () => {
+  const dz: MetricInfo = { label: "d_z", unit: "", better: "neither", digits: 2 };
+  const figures = {
+    "η=0.1 teacher / dz": { value: 0.9, sampleCount: 100 },
+    "η=0.1 teacher / nll": { value: -1.5, sampleCount: 100 },
+    "η=0.2 teacher / dz": { value: 0.94, sampleCount: 100 },
+    "η=0.2 teacher / nll": { value: -1.0, sampleCount: 100 },
+    "FM / nll": { value: 7, sampleCount: 100 },
+  };
+  const text = renderMarkdown({ ...table(), metrics: { dz, nll }, figures }, {
+    caption: "ImageNet 64×64",
+    checkpoints: [],
+    figures: { "η=0.2 teacher / dz": 0.94 },
+  });
+  assertMatch(text, /\| η=0.2 +\| +0.94 \| +0.94 \| +-1.0000 \|/);
+  assertMatch(text, /\| η=0.1 +\| +0.90 \| +– \| +-1.5000 \|/);
+  assertMatch(text, /\| FM +\| NLL \(nats\/dim\) ↓ +\| +7.0000 \|/);
 });
 
 Deno.test("renderGrid() is a PNG whose pixels are the images', enlarged, row by row", () => {

@@ -36,7 +36,7 @@ Deno.test("paperFigure() matches checkpoints by rank, and only where there are a
   assertEquals(paperFigure(paper, key, [25000, 50000, 100000, 200000]), 5.03);
   assertEquals(paperFigure(paper, key, [50000]), undefined);
   assertEquals(paperFigure(paper, key.replace("guided", "unguided"), [25000, 50000, 100000, 200000]), undefined);
-  assertEquals(paperFigure(paper, "NFM teacher / frechet", []), 1.98);
+  assertEquals(paperFigure(paper, "NFM teacher / guided / frechet", []), 1.98);
 });
 
 Deno.test("parsePaper() explains a wrong file in one line", () => {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { loadRecipe } from "../../lib/recipes/load.ts";
+import { rowRecipe } from "../../lib/recipes/rows.ts";
 import { limitRecipe } from "../../lib/runs/limit.ts";
 
 const { recipe } = await loadRecipe("table4", "desk");
@@ -25,4 +26,15 @@ Deno.test("limitRecipe() keeps every stage and cuts its samples, checkpoints inc
   }
   assertEquals(short.student.training.batch, 64, "a batch that fits stays");
   assertEquals(limitRecipe(recipe, 10, "train").student.training.batch, 10, "one that does not shrinks");
+});
+
+Deno.test("limitRecipe() cuts what a row states for itself, and leaves its other differences", async () => {
+  const { recipe } = await loadRecipe("table4", "desk", [
+    "rows.NFM.student.training.samples=500000",
+    "student.depth=2",
+  ]);
+  const short = limitRecipe(recipe, 100, "pretrained");
+  assertEquals(rowRecipe(short, "NFM").student.training.samples, 100);
+  assertEquals(rowRecipe(short, "NFM").checkpoints, [100]);
+  assertEquals(rowRecipe(short, "NFM").student.model.depth, 2);
 });

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { firstDifference, planStage, readStage, runStage } from "../../lib/runs/stages.ts";
 
-const stage = (key: Record<string, unknown>) => ({ name: "student NFM seed 0", key });
+const stage = (key: Record<string, unknown>) => ({ kind: "student", name: "student NFM seed 0", key } as const);
 const make = async (folder: string) => await Deno.writeTextFile(`${folder}/value.json`, "7");
 
 async function inFolder(test: (root: string) => Promise<void>) {
@@ -16,36 +16,39 @@ async function inFolder(test: (root: string) => Promise<void>) {
 
 Deno.test("planStage() says why a stage must run, and runStage() keeps it for the next run", () =>
   inFolder(async (root) => {
-    const first = await planStage(stage({ student: { width: 64 }, code: "a" }), false, root);
+    const first = await planStage(stage({ student: { width: 64 }, code: "a" }), { root });
     assertEquals([first.done, first.reason], [false, "not made yet"]);
     assertEquals((await runStage(first, make)).skipped, false);
 
-    const again = await planStage(stage({ student: { width: 64 }, code: "a" }), false, root);
+    const again = await planStage(stage({ student: { width: 64 }, code: "a" }), { root });
     assertEquals([again.done, again.reason], [true, "unchanged"]);
     const untouched = () => Promise.reject(new Error("a finished stage ran again"));
     assertEquals((await runStage(again, untouched)).skipped, true);
     assertEquals(await readStage<number>(again, "value.json"), 7);
 
-    const wider = await planStage(stage({ student: { width: 128 }, code: "a" }), false, root);
+    const other = await planStage({ ...stage({ student: { width: 64 }, code: "a" }), name: "student η=0.2" }, { root });
+    assertEquals(other.done, true, "another row, or experiment, that agrees in the key shares the result");
+
+    const wider = await planStage(stage({ student: { width: 128 }, code: "a" }), { root });
     assertEquals([wider.done, wider.reason], [false, "student.width was 64, is 128"]);
-    const recoded = await planStage(stage({ student: { width: 64 }, code: "b" }), false, root);
+    const recoded = await planStage(stage({ student: { width: 64 }, code: "b" }), { root });
     assertEquals([recoded.done, recoded.reason], [false, "the code changed"]);
   }));
 
 Deno.test("runStage() goes on with what an interrupted run left, and a forced one starts over", () =>
   inFolder(async (root) => {
     const key = stage({ seed: 1 });
-    const plan = await planStage(key, false, root);
+    const plan = await planStage(key, { root });
     await assertRejects(() =>
       runStage(plan, async (folder) => {
         await Deno.writeTextFile(`${folder}/checkpoint`, "half");
         throw new Problem("stopped", { exitCode: 75 });
       }), Problem);
-    const resumed = await planStage(key, false, root);
+    const resumed = await planStage(key, { root });
     assertEquals([resumed.done, resumed.reason], [false, "begun before, goes on from there"]);
     await runStage(resumed, async (folder) => assertEquals(await Deno.readTextFile(`${folder}/checkpoint`), "half"));
 
-    const forced = await planStage(key, true, root);
+    const forced = await planStage(key, { forced: true, root });
     assertEquals([forced.done, forced.reason], [false, "forced"]);
     await runStage(forced, async (folder) => {
       const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
@@ -55,7 +58,7 @@ Deno.test("runStage() goes on with what an interrupted run left, and a forced on
 
 Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
   inFolder(async (root) => {
-    const plan = await planStage(stage({ seed: 2 }), false, root);
+    const plan = await planStage(stage({ seed: 2 }), { root });
     await Deno.mkdir(plan.folder, { recursive: true });
     const script = `const f = Deno.openSync(${JSON.stringify(`${plan.folder}/lock`)}, {create: true, write: true});` +
       `f.lockSync(true); f.writeSync(new TextEncoder().encode(String(Deno.pid))); console.log("held"); await new Promise(() => setTimeout(() => {}, 60000));`;

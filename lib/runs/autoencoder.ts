@@ -1,0 +1,154 @@
+import { join } from "node:path";
+import { parse } from "@std/yaml";
+import { exists, readText } from "../core/files.ts";
+import { hashFile, hashOf } from "../core/hash.ts";
+import { Problem } from "../core/problem.ts";
+import { createRng } from "../core/rng.ts";
+import type { Dataset } from "../data/types.ts";
+import * as autoencoders from "../models/autoencoders.ts";
+import type { AutoencoderDefinition } from "../models/types.ts";
+import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
+import { autoencodingBatch, autoencodingLoss } from "../training/autoencoding.ts";
+import { readWeights } from "../training/weights.ts";
+import { codeVersion, trainingEntries } from "./code_version.ts";
+import { firstDifference, type Stage } from "./stages.ts";
+import { epochRows, keptAverage, train } from "./train.ts";
+
+/** What is known of a trained autoencoder; `card.json` beside its weights. */
+export interface AutoencoderCard {
+  readonly data: string;
+  readonly trainDigest: string;
+  readonly recipeHash: string;
+  /** SHA-256 of `autoencoder.safetensors`. */
+  readonly weights: string;
+  readonly parameters: number;
+  readonly latentShape: readonly [number, number, number];
+  /** Multiplies latents: 1 over their root mean square on the training set, as Stable Diffusion's 0.18215. */
+  readonly scale: number;
+  /** Mean standard deviation of the posterior, times `scale`. */
+  readonly posteriorStd: number;
+  readonly train: ReconstructionCard;
+  readonly test: ReconstructionCard;
+  readonly engine: string;
+  readonly commit: string;
+  readonly code: unknown;
+  readonly seconds: number;
+}
+
+interface ReconstructionCard {
+  /** Of a pixel in [-1, 1]. */
+  readonly rms: number;
+  /** dB. */
+  readonly psnr: number;
+  /** Of the reconstructions from the training set, under the feature network that the recipe names. */
+  readonly frechet: number;
+  /** Of the images themselves: what is left when nothing is lost. */
+  readonly frechetOfImages: number;
+}
+
+/** The autoencoder that a recipe names, over images of `shape`. */
+export function autoencoderOf({ model }: AutoencoderRecipe, { shape }: Dataset): AutoencoderDefinition {
+  const { kind, ...options } = model;
+  if (kind !== "convolutional") throw new Problem(`The autoencoder ${kind} is not in this version: use another scale`);
+  return autoencoders[kind](options as Parameters<typeof autoencoders.convolutional>[0], shape);
+}
+
+/** A recipe whose autoencoder is trained here, not published. */
+export type TrainedAutoencoder = AutoencoderRecipe & { readonly training: NonNullable<AutoencoderRecipe["training"]> };
+
+/** The stage in which an autoencoder is trained on the images of `dataset`. */
+export async function autoencoderStage(recipe: TrainedAutoencoder, dataset: Dataset, engine: string): Promise<Stage> {
+  const { model, training } = recipe;
+  const code = await codeVersion([{ autoencoder: model.kind }, "training/autoencoding.ts", ...trainingEntries]);
+  const key = { model, training, data: dataset.digest, engine, code };
+  return { kind: "autoencoder", name: `autoencoder of ${dataset.name}`, key };
+}
+
+/** Trains an autoencoder in a stage's folder; `trainedWeights` is the result. */
+export async function trainAutoencoder(
+  recipe: TrainedAutoencoder,
+  dataset: Dataset,
+  options: { folder: string; identity: Record<string, string>; signal: AbortSignal },
+): Promise<void> {
+  const definition = autoencoderOf(recipe, dataset);
+  const { training } = recipe;
+  const rng = createRng(0).fork("autoencoder");
+  await train({
+    label: "autoencoder",
+    specs: definition.specs,
+    loss: autoencodingLoss(definition, training),
+    batch: async (step) => {
+      const images = await dataset.gather(epochRows(dataset.size, training.batch, step, rng.fork("epoch")));
+      return autoencodingBatch(images, dataset.shape, definition.latentShape, rng.fork("batch").at(step));
+    },
+    training,
+    rng,
+    keepAt: [training.samples],
+    ...options,
+  });
+}
+
+/** Where the weights of an autoencoder trained in a stage's folder lie. */
+export function trainedWeights({ training }: TrainedAutoencoder, folder: string): string {
+  return keptAverage(folder, training.samples, training.batch);
+}
+
+const fileOf = ({ pretrained }: AutoencoderRecipe, name: string): string => join(pretrained, name);
+export const autoencoderFiles = (recipe: AutoencoderRecipe) => ({
+  weights: fileOf(recipe, "autoencoder.safetensors"),
+  recipe: fileOf(recipe, "recipe.yaml"),
+  card: fileOf(recipe, "card.json"),
+});
+
+/** What makes an autoencoder, as `recipe.yaml` beside its weights says it; where the images lie is not part of it. */
+export function autoencoderRecipe({ model, training }: TrainedAutoencoder, data: DataRecipe): Record<string, unknown> {
+  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
+  return { data: prepared, model, training };
+}
+
+/** The weights that a recipe names, `[parameterCount]`, read when they are needed, and what identifies them. */
+export interface StoredAutoencoder {
+  readonly definition: AutoencoderDefinition;
+  /** SHA-256. */
+  readonly weights: string;
+  readonly scale: number;
+  readonly read: () => Promise<Float32Array>;
+}
+
+/**
+ * Finds the autoencoder that a recipe names and makes sure that it is the one
+ * which the recipe describes. Reads no weights.
+ *
+ * @param data the whole image set
+ * @throws {Problem} naming the first key in which they differ, or the file that is missing
+ */
+export async function findAutoencoder(
+  recipe: AutoencoderRecipe,
+  data: DataRecipe,
+  images: Dataset,
+): Promise<StoredAutoencoder> {
+  const files = autoencoderFiles(recipe), { pretrained, training } = recipe;
+  if (!await exists(files.weights)) {
+    throw new Problem(
+      `There is no autoencoder in ${pretrained}: ` +
+        (training ? "train one with `deno task autoencoder`" : "put its published weights there"),
+    );
+  }
+  const definition = autoencoderOf(recipe, images);
+  const weights = await hashFile(files.weights);
+  const read = async () => (await readWeights(files.weights, definition.specs)).flat;
+  if (!training) return { definition, weights, scale: recipe.scale!, read };
+  const made = parse(await readText(files.recipe)) as Record<string, unknown>;
+  const now = autoencoderRecipe({ ...recipe, training }, data);
+  if (hashOf(made) !== hashOf(now)) {
+    throw new Problem(
+      `The autoencoder in ${pretrained} was made by another recipe (${firstDifference(made, now)}): train this one ` +
+        "with `deno task autoencoder`, or name another folder in autoencoder.pretrained",
+    );
+  }
+  const card = JSON.parse(await readText(files.card)) as AutoencoderCard;
+  if (card.weights !== weights) {
+    throw new Problem(`Cannot use ${pretrained}: card.json describes other weights than it holds; restore both`);
+  }
+  return { definition, weights, scale: recipe.scale ?? card.scale, read };
+}

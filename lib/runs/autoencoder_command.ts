@@ -1,0 +1,140 @@
+import { stringify } from "@std/yaml";
+import { writeFileAtomic } from "../core/files.ts";
+import { hashFile, hashOf } from "../core/hash.ts";
+import { Problem } from "../core/problem.ts";
+import { createRng } from "../core/rng.ts";
+import { progress, say } from "../core/terminal.ts";
+import type { Dataset } from "../data/types.ts";
+import { tf } from "../engine/mod.ts";
+import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
+import { extractFeatures, type FeatureNetwork } from "../metrics/features.ts";
+import { type FrechetReference, frechetReference } from "../metrics/frechet.ts";
+import { measureReconstruction } from "../metrics/reconstruction.ts";
+import { statisticsOf } from "../metrics/statistics.ts";
+import { bindAutoencoder } from "../models/bind.ts";
+import type { Autoencoder } from "../models/types.ts";
+import { parameterCount } from "../nn/parameters.ts";
+import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { commitHere } from "../results/provenance.ts";
+import { readWeights, writeWeights } from "../training/weights.ts";
+import {
+  type AutoencoderCard,
+  autoencoderFiles,
+  autoencoderOf,
+  autoencoderRecipe,
+  autoencoderStage,
+  trainAutoencoder,
+  type TrainedAutoencoder,
+  trainedWeights,
+} from "./autoencoder.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { planStage, runStage } from "./stages.ts";
+import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
+
+/**
+ * Trains the autoencoder of a recipe on its whole image set and keeps it under
+ * `autoencoder.pretrained`: `autoencoder.safetensors` holds the averaged
+ * weights, `recipe.yaml` what made them, `card.json` what they reach.
+ *
+ * @throws {Problem} if the recipe has none to train
+ */
+export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
+  const trained = trainedOf(recipe);
+  const engine = await openNamedEngine(options);
+  const data = wholeSet(recipe.data), { train, test } = await loadSplits(data);
+  const { network } = await openFeatureArtifact(recipe.features.pretrained, train);
+  const plan = await planStage(await autoencoderStage(trained, train, engine.kind), {
+    forced: options.force !== undefined,
+    scope: "autoencoders",
+  });
+  const { seconds } = await runStage(
+    plan,
+    (folder) => trainAutoencoder(trained, train, { folder, identity: { stage: plan.id }, signal: interruptSignal() }),
+  );
+  const definition = autoencoderOf(trained, train), files = autoencoderFiles(trained);
+  const { flat } = await readWeights(trainedWeights(trained, plan.folder), definition.specs);
+  const vector = tf.tensor1d(flat);
+  const measured = await measure(bindAutoencoder(definition, vector), network, train, test);
+  vector.dispose();
+  const made = autoencoderRecipe(trained, data), recipeHash = hashOf(made);
+  await writeWeights(files.weights, definition.specs, flat, { recipe: recipeHash });
+  await writeFileAtomic(files.recipe, stringify(made));
+  const card: AutoencoderCard = {
+    data: train.name,
+    trainDigest: train.digest,
+    recipeHash,
+    weights: await hashFile(files.weights),
+    parameters: parameterCount(definition.specs),
+    latentShape: definition.latentShape,
+    ...measured,
+    engine: `${engine.version} (${engine.kind})`,
+    commit: await commitHere(),
+    code: plan.stage.key["code"],
+    seconds: Math.round(seconds),
+  };
+  await writeFileAtomic(files.card, `${JSON.stringify(card, null, 2)}\n`);
+  const { rms, psnr, frechet, frechetOfImages } = card.test;
+  say(
+    `written to ${trained.pretrained}/: held out, ${rms} rms of a pixel (${psnr} dB), ` +
+      `FD of reconstructions ${frechet}, of the images themselves ${frechetOfImages}`,
+    options,
+  );
+}
+
+function trainedOf({ autoencoder, experiment }: ResolvedRecipe): TrainedAutoencoder {
+  if (autoencoder?.training) return { ...autoencoder, training: autoencoder.training };
+  throw new Problem(
+    autoencoder
+      ? `The autoencoder of ${experiment} at this scale is published: there is nothing to train`
+      : `The recipe of ${experiment} has no autoencoder: its models see pixels; name another experiment, such as table6`,
+  );
+}
+
+async function measure(
+  autoencoder: Autoencoder,
+  network: FeatureNetwork,
+  train: Dataset,
+  test: Dataset,
+): Promise<Pick<AutoencoderCard, "scale" | "posteriorStd" | "train" | "test">> {
+  const { features } = await extractFeatures(network, train);
+  const reference = frechetReference(statisticsOf(features, features.length / train.size));
+  const of = async (dataset: Dataset) => {
+    const bar = progress(`reconstructions, ${dataset.split}`, dataset.size, "images");
+    const reconstruction = await measureReconstruction({
+      autoencoder,
+      dataset,
+      features: network,
+      reference,
+      batchSize: 250,
+      rng: createRng(0).fork("reconstruction").fork(dataset.split),
+      onProgress: bar.update,
+    });
+    bar.stop();
+    return { reconstruction, card: await cardOf(dataset, reconstruction, network, reference) };
+  };
+  const seen = await of(train), unseen = await of(test);
+  const { latentRms, posteriorStd } = seen.reconstruction;
+  const rounded = (x: number) => Number(x.toPrecision(5));
+  return {
+    scale: rounded(1 / latentRms),
+    posteriorStd: rounded(posteriorStd / latentRms),
+    train: seen.card,
+    test: unseen.card,
+  };
+}
+
+async function cardOf(
+  images: Dataset,
+  { rms, psnr, frechet }: Awaited<ReturnType<typeof measureReconstruction>>,
+  network: FeatureNetwork,
+  reference: FrechetReference,
+) {
+  const { features } = await extractFeatures(network, images);
+  const own = reference.distance(statisticsOf(features, features.length / images.size));
+  return {
+    rms: Number(rms.toFixed(4)),
+    psnr: Number(psnr.toFixed(2)),
+    frechet: Number(frechet.value.toFixed(3)),
+    frechetOfImages: Number(own.toFixed(3)),
+  };
+}

@@ -1,0 +1,159 @@
+import { hashOf } from "../core/hash.ts";
+import { createRng, type Rng } from "../core/rng.ts";
+import { progress } from "../core/terminal.ts";
+import type { Dataset } from "../data/types.ts";
+import { type Tensor, tf } from "../engine/mod.ts";
+import { bindAutoencoder } from "../models/bind.ts";
+import type { Autoencoder } from "../models/types.ts";
+import { sizeOf } from "../nn/parameters.ts";
+import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
+import { drawPosterior, posteriorNoise } from "../training/autoencoding.ts";
+import { findAutoencoder } from "./autoencoder.ts";
+import { type Splits, wholeSet } from "./workbench.ts";
+
+/** Latents of one orientation that are kept in memory; a larger set is encoded batch by batch, as it is gathered. */
+const mostKept = 2 ** 29;
+
+/**
+ * The same splits seen through an autoencoder (paper §4): images encoded,
+ * scaled, and turned back by `toImages`. Nothing is encoded, and no weights are
+ * read, before the first batch is asked for; the digests are known at once.
+ *
+ * @throws {Problem} if the autoencoder is missing or is not the one that the recipe describes
+ */
+export async function openLatents(recipe: AutoencoderRecipe, pixels: Splits, data: DataRecipe): Promise<Splits> {
+  const { train, test } = pixels.images;
+  const stored = await findAutoencoder(recipe, wholeSet(data), train);
+  let bound: Promise<Autoencoder> | undefined;
+  const open = () => bound ??= stored.read().then((flat) => bindAutoencoder(stored.definition, tf.tensor1d(flat)));
+  const codec: Codec = { open, ...stored, shape: stored.definition.latentShape };
+  return {
+    train: latentDataset(train, codec),
+    test: latentDataset(test, codec),
+    images: pixels.images,
+    toImages: (drawn) => decodeAll(drawn, codec, train.shape),
+  };
+}
+
+interface Codec {
+  readonly open: () => Promise<Autoencoder>;
+  /** SHA-256. */
+  readonly weights: string;
+  readonly scale: number;
+  /** `[channels, height, width]` of the latents. */
+  readonly shape: readonly [number, number, number];
+}
+
+/**
+ * A set of images as latents. Each image and orientation has one draw of its
+ * posterior, the same in every epoch and run, where the references draw anew
+ * in each; a mirrored image is encoded mirrored.
+ */
+function latentDataset(images: Dataset, codec: Codec): Dataset {
+  const { shape, weights, scale } = codec, dims = sizeOf(shape);
+  const rng = createRng(0).fork("posterior").fork(images.split);
+  const encode = async (rows: Int32Array, mirrored: boolean) => {
+    const { data } = await images.gather(rows, mirrored ? new Uint8Array(rows.length).fill(1) : undefined);
+    return await encodeAll(data, rows, images.shape, codec, rng.fork(mirrored ? "mirrored" : "as taken"));
+  };
+  const kept = new Map<boolean, Promise<Float32Array>>();
+  const whole = (mirrored: boolean) => {
+    let latents = kept.get(mirrored);
+    if (!latents) kept.set(mirrored, latents = encodeWhole(images, dims, (rows) => encode(rows, mirrored)));
+    return latents;
+  };
+  const latentsOf = async (rows: Int32Array, mirrored: boolean) => {
+    if (images.size * dims > mostKept) return await encode(rows, mirrored);
+    const all = await whole(mirrored);
+    const latents = new Float32Array(rows.length * dims);
+    rows.forEach((row, i) => latents.set(all.subarray(row * dims, (row + 1) * dims), i * dims));
+    return latents;
+  };
+  return {
+    name: `${images.name}, latents ${shape.join("x")}`,
+    split: images.split,
+    size: images.size,
+    classes: images.classes,
+    labels: images.labels,
+    shape,
+    digest: hashOf({ images: images.digest, weights, scale, posterior: "one draw" }),
+    async gather(indices, flipped) {
+      const data = new Float32Array(indices.length * dims);
+      for (const mirrored of [false, true]) {
+        const places = [...indices.keys()].filter((i) => (flipped?.[i] === 1) === mirrored);
+        if (places.length === 0) continue;
+        const latents = await latentsOf(Int32Array.from(places, (i) => indices[i]!), mirrored);
+        places.forEach((place, i) => data.set(latents.subarray(i * dims, (i + 1) * dims), place * dims));
+      }
+      return { data, labels: indices.map((row) => images.labels[row]!) };
+    },
+  };
+}
+
+/** All rows of a set. */
+async function encodeWhole(
+  { name, split, size }: Dataset,
+  dims: number,
+  encode: (rows: Int32Array) => Promise<Float32Array>,
+): Promise<Float32Array> {
+  const latents = new Float32Array(size * dims), step = 2000;
+  const bar = progress(`latents of ${name}, ${split}`, size, "images");
+  for (let start = 0; start < size; start += step) {
+    const rows = Int32Array.from({ length: Math.min(step, size - start) }, (_, i) => start + i);
+    latents.set(await encode(rows), start * dims);
+    bar.update(start + rows.length);
+  }
+  bar.stop();
+  return latents;
+}
+
+/** scale · (mean + std · noise) of images `[rows, …imageShape]`; row i has the noise of `rng.at(rows[i])`. */
+async function encodeAll(
+  images: Float32Array,
+  rows: Int32Array,
+  imageShape: Dataset["shape"],
+  { open, scale, shape }: Codec,
+  rng: Rng,
+): Promise<Float32Array> {
+  const autoencoder = await open();
+  return await inChunks(images, imageShape, chunkOf(imageShape), sizeOf(shape), (batch, start) => {
+    const { mean, logVariance } = autoencoder.encode(batch);
+    const noise = posteriorNoise(rows.subarray(start, start + batch.shape[0]!), shape, rng);
+    return drawPosterior(mean, logVariance, noise).mul(scale);
+  });
+}
+
+/** Images of scaled latents. */
+async function decodeAll(
+  latents: Float32Array,
+  { open, scale, shape }: Codec,
+  imageShape: Dataset["shape"],
+): Promise<Float32Array> {
+  const autoencoder = await open();
+  return await inChunks(latents, shape, chunkOf(imageShape), sizeOf(imageShape), (batch) => {
+    return autoencoder.decode(batch.div(scale));
+  });
+}
+
+/** Images at a time: a wide layer of a large image takes tens of megabytes. */
+const chunkOf = ([, height, width]: Dataset["shape"]) =>
+  Math.max(1, Math.min(256, Math.floor(2 ** 18 / (height * width))));
+
+/** `map` of rows, `[count, …shape]`, some at a time; `dims` values come of each. */
+async function inChunks(
+  rows: Float32Array,
+  shape: Dataset["shape"],
+  chunk: number,
+  dims: number,
+  map: (batch: Tensor, start: number) => Tensor,
+): Promise<Float32Array> {
+  const size = sizeOf(shape), count = rows.length / size;
+  const mapped = new Float32Array(count * dims);
+  for (let start = 0; start < count; start += chunk) {
+    const end = Math.min(start + chunk, count);
+    const output = tf.tidy(() => map(tf.tensor(rows.slice(start * size, end * size), [end - start, ...shape]), start));
+    mapped.set(await output.data<"float32">(), start * dims);
+    output.dispose();
+  }
+  return mapped;
+}
