@@ -21,6 +21,7 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   teacher EXPERIMENT   train its teachers and keep them under results/teachers/
   autoencoder EXPERIMENT  train the autoencoder of its data and keep it under results/autoencoders/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
+  convert FROM TO --model MODEL  weights of the published code to ours, and back
   engine [status | install | remove]
 
 Scales (--scale)
@@ -71,6 +72,7 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   autoencoder: async (args) =>
     await made("autoencoder", args, (await import("./runs/autoencoder_command.ts")).autoencoderCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
+  convert: async (args) => (await import("./runs/convert_command.ts")).convertCommand(args),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
 };
 

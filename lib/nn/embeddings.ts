@@ -7,10 +7,14 @@ import { type Tensor, tf } from "../engine/mod.ts";
  * @returns `[batch, width]`
  */
 export function timeFeatures(t: Tensor, width: number): Tensor {
-  const half = width / 2;
-  const frequencies = Float32Array.from({ length: half }, (_, i) => Math.exp(-Math.log(10_000) * i / half));
-  const angles = tf.mul(t.reshape([-1, 1]), tf.tensor2d(frequencies, [1, half]));
+  const angles = tf.mul(t.reshape([-1, 1]), tf.tensor2d(timeFrequencies(width), [1, width / 2]));
   return tf.concat([tf.cos(angles), tf.sin(angles)], 1);
+}
+
+/** The f of `timeFeatures`, `[width / 2]`. */
+export function timeFrequencies(width: number): Float32Array {
+  const half = width / 2;
+  return Float32Array.from({ length: half }, (_, i) => Math.exp(-Math.log(10_000) * i / half));
 }
 
 /**
@@ -18,6 +22,11 @@ export function timeFeatures(t: Tensor, width: number): Tensor {
  * the column ("w goes first") and a half for the row, each sin then cos.
  */
 export function gridFeatures(rows: number, columns: number, width: number): Tensor {
+  return tf.tensor2d(gridFeatureValues(rows, columns, width), [rows * columns, width]);
+}
+
+/** The values of `gridFeatures`. */
+export function gridFeatureValues(rows: number, columns: number, width: number): Float32Array {
   const quarter = width / 4;
   const values = new Float32Array(rows * columns * width);
   for (let token = 0; token < rows * columns; token++) {
@@ -30,7 +39,7 @@ export function gridFeatures(rows: number, columns: number, width: number): Tens
       values[at + 3 * quarter] = Math.cos(row * frequency);
     }
   }
-  return tf.tensor2d(values, [rows * columns, width]);
+  return values;
 }
 
 /**

@@ -14,7 +14,7 @@ export interface PyTorchTensor {
 
 /** `keep`: which tensors to read; the others cost nothing. All, if not said. */
 export interface PyTorchOptions {
-  readonly keep?: (name: string) => boolean;
+  readonly keep?: (name: string, shape: readonly number[]) => boolean;
 }
 
 const magic = 0x1950a86a20f9469cfc6cn, protocol = 1001;
@@ -161,8 +161,8 @@ async function readTensors(
   const tensors = new Map<string, PyTorchTensor>();
   const storages = new Map<string, StorageReference>();
   const users = new Map<string, string[]>();
-  for (const [name, { storage }] of named) {
-    if (!keep(name)) continue;
+  for (const [name, { storage, shape }] of named) {
+    if (!keep(name, shape)) continue;
     const { type, length } = storages.get(storage.key) ?? storage;
     if (type !== storage.type || length !== storage.length) throw lies(storage.key, storage.length, length);
     storages.set(storage.key, storage);
