@@ -1,5 +1,4 @@
 import { Problem } from "../core/problem.ts";
-import { gridFeatureValues, timeFrequencies } from "../nn/embeddings.ts";
 import {
   countOf,
   type Reference,
@@ -8,7 +7,7 @@ import {
   type ReferencePlace,
   type ReferenceShapes,
 } from "./reference_layout.ts";
-import { sit, timeWidth } from "./sit.ts";
+import { sit } from "./sit.ts";
 
 /**
  * The weights of SiT (arXiv 2401.08740, github.com/willisma/SiT) as ours. There
@@ -31,7 +30,7 @@ export const sitReference: Reference = {
       model: `SiT of patch ${patch}, width ${width}, depth ${depth}, ${channels} channels and ${classes} classes`,
       specs: sit({ patch, width, depth, heads: 1 }, [channels, patch, patch], classes).specs,
       placeOf: ({ name, shape }) => {
-        if (name === "t_embedder.mlp.0.weight") return { read: reflected, write: reflected };
+        if (name === "t_embedder.mlp.0.weight") return reflection(shape[1]!);
         if (name.startsWith("final_layer.linear.")) return lastLayer(shape, channels, learnSigma);
         return {};
       },
@@ -54,7 +53,7 @@ function positions(
     const wrong = size === undefined ? `${tokens} tokens are no square` : `patch ${patch} does not divide ${size}`;
     throw new Problem(`SiT's position embedding is of square images, but ${wrong}`);
   }
-  return [{ name: "pos_embed", shape: [1, tokens, width], values: () => gridFeatureValues(side, side, width) }];
+  return [{ name: "pos_embed", shape: [1, tokens, width], values: () => gridValues(side, width) }];
 }
 
 /**
@@ -80,16 +79,32 @@ function lastLayer(shape: readonly number[], channels: number, learnSigma: boole
   };
 }
 
-/** Rows of weights over [cos tf, sin tf] as weights over [cos (1 − t)f, sin (1 − t)f]. */
-function reflected(values: Float32Array): Float32Array {
-  const half = timeWidth / 2, result = new Float32Array(values.length);
-  const frequencies = timeFrequencies(timeWidth);
-  for (let row = 0; row < values.length; row += timeWidth) {
-    frequencies.forEach((f, i) => {
-      const onCos = values[row + i]!, onSin = values[row + half + i]!;
-      result[row + i] = onCos * Math.cos(f) + onSin * Math.sin(f);
-      result[row + half + i] = onCos * Math.sin(f) - onSin * Math.cos(f);
-    });
-  }
-  return result;
+/** Rows of weights over [cos tf, sin tf] as weights over [cos (1 − t)f, sin (1 − t)f], `features` in number. */
+function reflection(features: number): ReferencePlace {
+  const half = features / 2;
+  // In float32, as the network has them.
+  const frequencies = Float32Array.from({ length: half }, (_, i) => Math.exp(-Math.log(10_000) * i / half));
+  const reflected = (values: Float32Array) => {
+    const result = new Float32Array(values.length);
+    for (let row = 0; row < values.length; row += features) {
+      frequencies.forEach((f, i) => {
+        const onCos = values[row + i]!, onSin = values[row + half + i]!;
+        result[row + i] = onCos * Math.cos(f) + onSin * Math.sin(f);
+        result[row + half + i] = onCos * Math.sin(f) - onSin * Math.cos(f);
+      });
+    }
+    return result;
+  };
+  return { read: reflected, write: reflected };
+}
+
+/** The values of `gridFeatures`, `[side², width]`, without an engine. */
+function gridValues(side: number, width: number): Float32Array {
+  const quarter = width / 4;
+  return Float32Array.from({ length: side * side * width }, (_, at) => {
+    const token = Math.floor(at / width), part = Math.floor(at % width / quarter);
+    const place = part < 2 ? token % side : Math.floor(token / side);
+    const angle = place * 10_000 ** (-(at % quarter) / quarter);
+    return part % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+  });
 }

@@ -1,6 +1,6 @@
 import { sizeOf } from "../nn/parameters.ts";
 import { countOf, type Reference } from "./reference_layout.ts";
-import { tarflowSpecs } from "./tarflow.ts";
+import { tarflow } from "./tarflow.ts";
 
 /**
  * The weights of TarFlow (arXiv 2412.06329, github.com/apple/ml-tarflow): names
@@ -14,14 +14,15 @@ export const tarflowReference: Reference = {
     const classes = shapes.get("blocks.0.class_embed")?.[0] ?? 0;
     const blocks = Array.from(
       { length: countOf(shapes, /^blocks\.(\d+)\./) },
-      (_, block) => countOf(shapes, new RegExp(`^blocks\\.${block}\\.attn_blocks\\.(\\d+)\\.`)),
+      (_, block) => Math.max(1, countOf(shapes, new RegExp(`^blocks\\.${block}\\.attn_blocks\\.(\\d+)\\.`))),
     );
     const mask = () =>
       Float32Array.from({ length: tokens ** 2 }, (_, i) => i % tokens <= Math.floor(i / tokens) ? 1 : 0);
     const prior = [tokens, tokenWidth];
     return {
       model: `TarFlow of ${tokens} tokens of ${tokenWidth}, width ${width}, layers [${blocks}] and ${classes} classes`,
-      specs: tarflowSpecs({ tokens, tokenWidth, width, headWidth: width, classes }, blocks),
+      // Heads and the shape of a patch are not in the weights: any that fit will do.
+      specs: tarflow({ patch: 1, width, headWidth: width, blocks }, [tokenWidth, tokens, 1], classes).specs,
       placeOf: () => ({}),
       constants: [
         { name: "var", shape: prior, values: () => new Float32Array(sizeOf(prior)).fill(1) },

@@ -22,16 +22,14 @@ export interface SitOptions {
   readonly timeScale?: number;
 }
 
-/** Width of the sinusoidal features of t, as in the reference. */
-export const timeWidth = 256;
-/** The ε of the reference's layer normalisation. */
-const normEps = 1e-6;
+/** Width of the sinusoidal features of t, and ε of the layer normalisations, as in the reference. */
+const timeWidth = 256, normEps = 1e-6;
 
 /**
  * The student (paper §4): SiT (arXiv 2401.08740), a transformer over patches
  * modulated by time and class, without the variance output. Parameter names
  * and layouts are the reference's; time and sign are ours (data at t = 0), see
- * reference_sit.ts for its checkpoints.
+ * `fromReferenceConvention` for its checkpoints.
  *
  * @param shape `[channels, height, width]`
  * @throws {Problem} if the options do not fit together or do not fit the shape
@@ -41,6 +39,17 @@ export function sit(options: SitOptions, shape: ImageShape, classes: number): Ve
   return {
     specs: sitSpecs(options, shape[0], classes),
     velocity: (params, x, t, labels) => network(params, x, t, labels, options, shape, classes),
+  };
+}
+
+/**
+ * A velocity model whose parameters follow the reference's convention (data at
+ * t = 1, velocity from noise to data) in ours: v(x, t, c) = −v_ref(x, 1 − t, c).
+ */
+export function fromReferenceConvention(reference: VelocityDefinition): VelocityDefinition {
+  return {
+    specs: reference.specs,
+    velocity: (params, x, t, labels) => tf.neg(reference.velocity(params, x, tf.sub(1, t), labels)),
   };
 }
 

@@ -2,7 +2,7 @@ import { Problem } from "../core/problem.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { causalMask } from "../nn/attention.ts";
 import { classMixing } from "../nn/embeddings.ts";
-import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
+import type { Parameters } from "../nn/parameters.ts";
 import { type ImageShape, patchify, unpatchify } from "../nn/patches.ts";
 import type { FlowDefinition } from "./types.ts";
 import { type BlockSizes, blockSpecs, condition, parametersOfBlock } from "./tarflow_block.ts";
@@ -38,7 +38,9 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
     return { noise: unpatchify(tokens, patch, shape), logDeterminant };
   };
   return {
-    specs: tarflowSpecs(sizes, blocks),
+    specs: blocks.flatMap((layers, i) =>
+      blockSpecs(sizes, layers).map((spec) => ({ ...spec, name: `blocks.${i}.${spec.name}` }))
+    ),
     encode,
     denoise: (params, noisy, labels, noiseStd) => {
       // Tweedie: E[clean | noisy] = noisy + σ²∇log p(noisy), log p up to a constant.
@@ -70,13 +72,6 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
       return data;
     },
   };
-}
-
-/** The parameters of blocks of so many layers. */
-export function tarflowSpecs(sizes: BlockSizes, blocks: readonly number[]): ParameterSpec[] {
-  return blocks.flatMap((layers, i) =>
-    blockSpecs(sizes, layers).map((spec) => ({ ...spec, name: `blocks.${i}.${spec.name}` }))
-  );
 }
 
 /** All blocks in turn. The log-determinant of a block is minus the sum of its log-scales. */

@@ -7,14 +7,10 @@ import { type Tensor, tf } from "../engine/mod.ts";
  * @returns `[batch, width]`
  */
 export function timeFeatures(t: Tensor, width: number): Tensor {
-  const angles = tf.mul(t.reshape([-1, 1]), tf.tensor2d(timeFrequencies(width), [1, width / 2]));
-  return tf.concat([tf.cos(angles), tf.sin(angles)], 1);
-}
-
-/** The f of `timeFeatures`, `[width / 2]`. */
-export function timeFrequencies(width: number): Float32Array {
   const half = width / 2;
-  return Float32Array.from({ length: half }, (_, i) => Math.exp(-Math.log(10_000) * i / half));
+  const frequencies = Float32Array.from({ length: half }, (_, i) => Math.exp(-Math.log(10_000) * i / half));
+  const angles = tf.mul(t.reshape([-1, 1]), tf.tensor2d(frequencies, [1, half]));
+  return tf.concat([tf.cos(angles), tf.sin(angles)], 1);
 }
 
 /**
@@ -22,11 +18,6 @@ export function timeFrequencies(width: number): Float32Array {
  * the column ("w goes first") and a half for the row, each sin then cos.
  */
 export function gridFeatures(rows: number, columns: number, width: number): Tensor {
-  return tf.tensor2d(gridFeatureValues(rows, columns, width), [rows * columns, width]);
-}
-
-/** The values of `gridFeatures`. */
-export function gridFeatureValues(rows: number, columns: number, width: number): Float32Array {
   const quarter = width / 4;
   const values = new Float32Array(rows * columns * width);
   for (let token = 0; token < rows * columns; token++) {
@@ -39,7 +30,7 @@ export function gridFeatureValues(rows: number, columns: number, width: number):
       values[at + 3 * quarter] = Math.cos(row * frequency);
     }
   }
-  return values;
+  return tf.tensor2d(values, [rows * columns, width]);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals, assertLess } from "@std/assert";
 import { type Tensor, tf, trace } from "../../lib/engine/mod.ts";
 import { bindFlow, bindVelocity } from "../../lib/models/bind.ts";
-import { sit } from "../../lib/models/sit.ts";
+import { fromReferenceConvention, sit } from "../../lib/models/sit.ts";
 import { tarflow } from "../../lib/models/tarflow.ts";
 import { type ParameterSpec, sizeOf, unpack } from "../../lib/nn/parameters.ts";
 import { type ImageShape, patchify, unpatchify } from "../../lib/nn/patches.ts";
@@ -122,7 +122,7 @@ function sitCase() {
 }
 
 await testOnEachEngine(
-  "sit has the reference's velocities, guided and not",
+  "sit has the reference's velocities, guided and not, and its adapter turns time and sign round",
   tidily(() => {
     const { definition, flat, x, t, labels, dropped } = sitCase();
     assertSameSpecs(definition.specs, sitSmall.params);
@@ -134,6 +134,8 @@ await testOnEachEngine(
       const guided = tf.add(unconditional, tf.mul(tf.sub(velocity, unconditional), cfg_weight));
       assertLess(relativeError(guided.dataSync(), velocity_all_channels.data), tolerance);
     }
+    const ours = bindVelocity(fromReferenceConvention(definition), flat).velocity(x, tf.sub(1, t), labels);
+    assertLess(relativeError(tf.neg(ours).dataSync(), sitSmall.velocity.data), tolerance);
   }),
 );
 

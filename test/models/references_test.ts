@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
-import { tf } from "../../lib/engine/mod.ts";
+import { openEngine, tf } from "../../lib/engine/mod.ts";
 import { autoencoderKl } from "../../lib/models/autoencoder_kl.ts";
 import { bindFlow, bindVelocity } from "../../lib/models/bind.ts";
 import {
@@ -13,7 +13,7 @@ import {
 import * as references from "../../lib/models/references.ts";
 import { sit } from "../../lib/models/sit.ts";
 import { tarflow } from "../../lib/models/tarflow.ts";
-import { gridFeatureValues } from "../../lib/nn/embeddings.ts";
+import { gridFeatures } from "../../lib/nn/embeddings.ts";
 import { type ImageShape, patchify } from "../../lib/nn/patches.ts";
 import { sizeOf } from "../../lib/nn/parameters.ts";
 import sitSmall from "../golden/sit-small.json" with { type: "json" };
@@ -33,12 +33,15 @@ function read(reference: Reference, tensors: ReferenceTensors) {
   return { layout, flat: fromReference(layout, tensors, "w.pt") };
 }
 
+const positions = (side: number, width: number) =>
+  tf.tidy(() => gridFeatures(side, side, width).dataSync() as Float32Array);
+
 /** SiT's own file: the position embedding beside the parameters, the variance output behind each pixel's channels. */
 function sitFile(learnSigma: boolean): Tensors {
   const { config } = sitSmall, { hidden_size: width, in_channels: channels } = config;
   const tensors = golden(sitSmall.params);
   const side = config.input_size / config.patch_size;
-  tensors.set("pos_embed", { shape: [1, side * side, width], data: gridFeatureValues(side, side, width) });
+  tensors.set("pos_embed", { shape: [1, side * side, width], data: positions(side, width) });
   if (!learnSigma) return tensors;
   for (const name of ["final_layer.linear.weight", "final_layer.linear.bias"]) {
     const { shape, data } = tensors.get(name)!;
@@ -179,7 +182,8 @@ Deno.test("weights of the autoencoder's authors, and of older diffusers, become 
   assertEquals(read(references.autoencoderKl, ours).flat, flat);
 });
 
-Deno.test("reference to ours to reference is the same bits, but for SiT's rounded reflection and dropped variance", () => {
+Deno.test("reference to ours to reference is the same bits, but for SiT's rounded reflection and dropped variance", async () => {
+  await openEngine("wasm");
   for (
     const [reference, file] of [[references.tarflow, tarflowFile()], [references.autoencoderKl, authorsFile()]] as const
   ) {
@@ -209,7 +213,8 @@ Deno.test("reference to ours to reference is the same bits, but for SiT's rounde
   }
 });
 
-Deno.test("a file of another model gets one sentence: the tensor that is missing, extra, of another shape or value", () => {
+Deno.test("a file of another model gets one sentence: the tensor that is missing, extra, of another shape or value", async () => {
+  await openEngine("wasm");
   const files: [Reference, () => Tensors, string][] = [
     [references.sit, () => sitFile(false), "blocks.1.mlp.fc1.bias"],
     [references.tarflow, tarflowFile, "blocks.1.attn_blocks.0.attention.qkv.weight"],
