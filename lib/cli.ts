@@ -1,5 +1,5 @@
 import { parseArgs } from "@std/cli";
-import { nearest, Problem } from "./core/problem.ts";
+import { instead, Problem } from "./core/problem.ts";
 import { hashOf } from "./core/hash.ts";
 import { type ResolvedRecipe, type RunOptions, type Scale, scales, stages } from "./recipes/types.ts";
 
@@ -11,11 +11,15 @@ const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (ar
   deno task table4 --dry-run                what would run, why, and how long; nothing is written
   deno task table4 student.width=128        change a key of the recipe for this run
   deno task table4 seed=1,2,3               several seeds, with their spread
+  deno task ablate --list                   what else was tried: the names and titles of ablations/
   deno task show table4 student.width=128   the whole recipe as it would run, changes marked
   deno task engine                          which engine computes, and how to install the native one
+  deno task diff                            what changed in the results since the last commit: better, worse, noise
+  deno task runs                            the results that there are, what they cost, which are stale
 
 Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   run EXPERIMENT     train, sample, measure and report experiments/EXPERIMENT/recipe.yaml
+  ablate NAME        the same for ablations/NAME.yaml, a difference from an experiment; --list prints their names
   all                run every experiment, one after the other
   show EXPERIMENT    print its recipe at a scale, every key at its final value
   teacher EXPERIMENT   train its teachers and keep them under results/teachers/
@@ -23,6 +27,8 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
   convert FROM TO --model MODEL  weights of the published code to ours, and back
   engine [status | install | remove]
+  diff [A] [B]         compare the results of two git revisions or folders, figure by figure: diff --help
+  runs [WHERE]         list the results of the working tree, a git revision or a folder: runs --help
 
 Scales (--scale)
   quick   MNIST 16×16, or 32×32 where an autoencoder makes latents of it; minutes on two cores (the default)
@@ -51,12 +57,13 @@ resolved.yaml (what was run), provenance.json (when, where, which commit), *.svg
 once in results/environments/. A run with overrides or --limit writes to .nfm/results/ instead. Stages are kept in
 .nfm/ and done again only when something they depend on changed.
 
-Exit codes: 0 done; 2 a mistake in the command or the recipe; 70 the run failed (NaN); 73 another run holds the lock;
-74 disk or file; 75 stopped, start it again to go on.`;
+Exit codes: 0 done; 1 diff --fail-on found one; 2 a mistake in the command or the recipe; 70 the run failed (NaN);
+73 another run holds the lock; 74 disk or file; 75 stopped, start it again to go on.`;
 
 /** A command gets the words after its name, and loads what it needs: the engine only where something is computed. */
 const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
-  run,
+  run: (args) => runLine("run", parse("run", args)),
+  ablate,
   all: async (args) => {
     const line = parse("all", args);
     if (line.help) return console.log(help);
@@ -74,6 +81,8 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   convert: async (args) => (await import("./runs/convert_command.ts")).convertCommand(args),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
+  diff: async (args) => (await import("./runs/diff_command.ts")).diffCommand(args),
+  runs: async (args) => (await import("./runs/runs_command.ts")).runsCommand(args),
 };
 
 /** Runs one command line. A mistake is one line on standard error; a defect keeps its stack. */
@@ -96,14 +105,30 @@ async function dispatch(args: readonly string[]): Promise<void> {
   await commands[name]!(rest);
 }
 
-async function run(args: readonly string[]): Promise<void> {
-  const line = parse("run", args);
+async function runLine(command: string, line: CommandLine): Promise<void> {
   if (line.help) return console.log(help);
-  if (line.printConfig) return await print("run", line);
-  const { recipe } = await load("run", line);
+  if (line.printConfig) return await print(command, line);
+  const { recipe } = await load(command, line);
   const options = runOptions(line, recipe);
   const { runExperiment } = await import("./runs/pipeline.ts");
   await runExperiment(recipe, options);
+}
+
+/** Runs an ablation as the experiment `ablations/NAME`, or lists them. */
+async function ablate(args: readonly string[]): Promise<void> {
+  const { listAblations, loadRecipe } = await import("./recipes/load.ts");
+  if (args.includes("--list")) {
+    const names = await listAblations(), width = Math.max(...names.map((name) => name.length));
+    for (const name of names) {
+      console.log(`${name.padEnd(width)}  ${(await loadRecipe(`ablations/${name}`, "quick")).recipe.title}`);
+    }
+    return;
+  }
+  const line = parse("ablate", args), name = line.experiment;
+  if (name === undefined && !line.help) {
+    throw new Problem(`ablate what? Expected one of ${(await listAblations()).join(", ")}`);
+  }
+  await runLine("ablate", { ...line, experiment: `ablations/${name}` });
 }
 
 /** Runs a command that makes a part of a recipe, with the recipe and the options of `run`. */
@@ -251,11 +276,6 @@ function wholeNumber(given: Given, name: string): number | undefined {
   const number = Number(value);
   if (Number.isSafeInteger(number) && number > 0) return number;
   throw new Problem(`--${name} ${value}: expected a whole number above 0`);
-}
-
-function instead(word: string, known: readonly string[]): string {
-  const meant = nearest(word, known);
-  return `expected one of ${known.join(", ")}${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
 }
 
 if (import.meta.main) await main(Deno.args);

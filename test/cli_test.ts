@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "../lib/cli.ts";
+import { listAblations } from "../lib/recipes/load.ts";
 import { parseRecipeText } from "../lib/recipes/document.ts";
 
 const cli = new URL("../lib/cli.ts", import.meta.url).pathname;
@@ -13,10 +14,10 @@ async function run(...args: string[]) {
 
 /** A command line, and what its one line must say. */
 const mistakes: readonly (readonly [args: string[], message: string])[] = [
-  [
-    ["rnu", "table4"],
-    'There is no command "rnu"; expected one of run, show, teacher, features, engine; did you mean "run"?; see --help',
-  ],
+  // The commands between the two are whichever there are.
+  [["rnu", "table4"], 'There is no command "rnu"; expected one of run, '],
+  [["rnu", "tabel4"], 'did you mean "run"?; see --help'],
+  [["ablate", "sgima"], 'There is no ablation "sgima"; did you mean "sigma"?'],
   [["run", "tabel4"], 'There is no experiment "tabel4"; did you mean "table4"?'],
   [["run", "table4", "--scale", "dsk"], '--scale dsk: expected one of quick, desk, paper; did you mean "desk"?'],
   [
@@ -43,6 +44,14 @@ Deno.test("cli show prints a recipe that is YAML, its changes marked, and loads 
   assertEquals([value["scale"], value["seeds"]], ["desk", [1, 2]]);
 });
 
+Deno.test("cli ablate --list names every ablation beside its title", async () => {
+  const { code, stdout } = await run("ablate", "--list");
+  assertEquals(code, 0);
+  const lines = stdout.trimEnd().split("\n");
+  assertEquals(lines.map((line) => line.split(" ")[0]), [...await listAblations()]);
+  assertStringIncludes(stdout, "σ_f per dimension (the paper's), one for all, none");
+});
+
 Deno.test("cli --help teaches the commands, the scales, the overrides and the files", async () => {
   const { code, stdout } = await run("--help");
   assertEquals(code, 0);
@@ -55,6 +64,8 @@ Deno.test("cli --help teaches the commands, the scales, the overrides and the fi
       "figures.json",
       "table.md",
       "--dry-run",
+      "deno task diff",
+      "deno task runs",
     ]
   ) {
     assertStringIncludes(stdout, word);

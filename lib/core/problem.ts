@@ -15,6 +15,22 @@ export class Problem extends Error {
   }
 }
 
+/** What `make` gives, or the `Problem` that it throws; a defect is thrown on. */
+export async function attempt<T>(make: () => T | Promise<T>): Promise<T | Problem> {
+  try {
+    return await make();
+  } catch (error) {
+    if (error instanceof Problem) return error;
+    throw error;
+  }
+}
+
+/** What to write in the place of an unknown word, as a clause: `expected one of run, show; did you mean "run"?`. */
+export function instead(word: string, known: readonly string[]): string {
+  const meant = nearest(word, known);
+  return `expected one of ${known.join(", ")}${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
+}
+
 /** The member of `known` nearest to `word` (edit distance at most 2, or a shared prefix), for "did you mean". */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;

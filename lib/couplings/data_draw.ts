@@ -6,6 +6,8 @@ import { type Tensor, tf } from "../engine/mod.ts";
 export interface DataDraw {
   /** `[batch]`: rows of the dataset. */
   readonly index: Int32Array;
+  /** `[batch]`: 1 where the image is mirrored; absent without flips. */
+  readonly mirrored?: Uint8Array;
   /** The images at `index`, mirrored where a coin said so. */
   readonly batch: Batch;
 }
@@ -17,7 +19,7 @@ export interface DataDraw {
 export async function drawData(dataset: Dataset, size: number, rng: Rng, flips: boolean): Promise<DataDraw> {
   const index = rng.fork("index").integers(size, dataset.size);
   const mirrored = flips ? Uint8Array.from(rng.fork("flip").integers(size, 2)) : undefined;
-  return { index, batch: await dataset.gather(index, mirrored) };
+  return { index, ...(mirrored && { mirrored }), batch: await dataset.gather(index, mirrored) };
 }
 
 /** Rows of the dataset's dimension as a tensor `[batch, channels, height, width]`. */

@@ -1,17 +1,34 @@
 import * as z from "zod";
 import { Problem } from "../core/problem.ts";
-import type { Rng } from "../core/rng.ts";
-import { type Tensor, tf } from "../engine/mod.ts";
+import { tf } from "../engine/mod.ts";
 import { drawData, imageTensor, labelTensor } from "./data_draw.ts";
 import { keep } from "./kept.ts";
-import { secondMoments } from "./second_moments.ts";
+import type { NoiseScale } from "./noise_scale.ts";
+import { fitSigma, placeSigma } from "./sigma.ts";
+import { addTeacherNoise } from "./teacher_noise.ts";
 import type { Coupling, CouplingInputs, CouplingKind, Teacher } from "./types.ts";
+import { fitWhitening, placeWhitening } from "./whitening.ts";
 
 const options = z.strictObject({
   sigma: z.enum(["perDimension", "scalar", "none"]).default("perDimension")
     .describe("σ_f, which divides the teacher's noise: one per dimension as in the paper, one for all, or 1"),
   sigmaSamples: z.int().positive().optional()
-    .describe("Images that σ_f is measured on, drawn at random; the whole training set when absent, as in the paper"),
+    .describe("Images that σ_f or the whitening is measured on, drawn at random; the whole training set when absent"),
+  whitening: z.enum(["none", "class"]).default("none")
+    .describe("class: whiten the teacher's noise by each class's mean and covariance, instead of dividing by σ_f"),
+  draws: z.union([z.literal("fresh"), z.int().positive()]).default("fresh")
+    .describe("ε′ of the teacher's input: fresh each time, or so many draws an image, kept for good"),
+  endpoint: z.enum(["clean", "noised"]).default("clean")
+    .describe("The student's data: the clean x as in the paper, or the x + ηε′ that the teacher saw"),
+  teacherLabel: z.enum(["datum", "student"]).default("datum")
+    .describe("The teacher's label: the datum's own always, or what the student sees, ∅ where it is dropped"),
+}).check((context) => {
+  const { sigma, whitening, teacherLabel } = context.value;
+  const refuse = (message: string) =>
+    context.issues.push({ code: "custom", path: ["whitening"], input: whitening, message });
+  if (whitening === "none") return;
+  if (sigma !== "none") refuse("expected none, or sigma: none beside it, since it takes the place of σ_f");
+  if (teacherLabel !== "datum") refuse("expected none, or teacherLabel: datum beside it, since ∅ has no covariance");
 });
 type Options = z.output<typeof options>;
 
@@ -19,7 +36,9 @@ type Options = z.output<typeof options>;
  * The paper's coupling (§3.2): noise z = f(x + ηε′, c) / σ_f from the frozen
  * teacher f, with ε′ drawn afresh each time and the datum's true label c, paired
  * with the clean x. σ_f² = E[f(x + ηε′, c)²] over the training set, one ε′ per
- * image. Facts: the mean, least and greatest σ_f over dimensions.
+ * image. The other options are ablations.
+ *
+ * Facts: those of `fitSigma`, or of `fitWhitening`.
  *
  * `build` throws a `Problem` when there is no teacher, and (exit code 70) when
  * its noise is not finite.
@@ -34,49 +53,46 @@ export const normalizingFlow: CouplingKind<typeof options> = {
         "The coupling normalizingFlow has no teacher: name a normalizing flow under teacher in the recipe",
       );
     }
-    const { vectors, facts } = await keep(inputs.cacheDir, "sigma", keyOf(inputs, teacher, options), async () => {
-      const sigma = await sigmaOf(inputs, teacher, options);
-      return { vectors: [sigma], facts: factsOf(sigma) };
-    });
-    const sigma = tf.tensor4d(vectors[0]!, [1, ...dataset.shape]);
+    const { facts, scale } = await scaleOf(inputs, teacher, options);
+    const noising = { draws: options.draws, std: teacher.noiseStd, kept: inputs.rng.fork("keptNoise") };
     return {
       facts,
-      sigma: vectors[0]!,
-      async sample(size, rng) {
-        const { index, batch } = await drawData(dataset, size, rng, flips);
-        const labels = labelTensor(batch.labels);
-        const noisy = imageTensor(addNoise(batch.data, teacher.noiseStd, rng.fork("teacherNoise")), dataset);
-        const noise = tf.tidy(() => tf.div(teacher.flow.encode(noisy, labels).noise, sigma)) as Tensor;
+      toNoise: scale.toNoise,
+      ...(scale.sigma && { sigma: scale.sigma }),
+      async sample(size, rng, dropped) {
+        const drawn = await drawData(dataset, size, rng, flips);
+        const labels = labelTensor(drawn.batch.labels);
+        const noisy = imageTensor(addTeacherNoise(drawn, rng, noising), dataset);
+        const noise = tf.tidy(() => {
+          const seen = options.teacherLabel === "student" && dropped
+            ? labelTensor(drawn.batch.labels.map((label, i) => dropped[i] ? -1 : label))
+            : labels;
+          return scale.toNoise(teacher.flow.encode(noisy, seen).noise, labels);
+        });
+        if (options.endpoint === "noised") return { noise, data: noisy, labels, index: drawn.index };
         noisy.dispose();
-        return { noise, data: imageTensor(batch.data, dataset), labels, index };
+        return { noise, data: imageTensor(drawn.batch.data, dataset), labels, index: drawn.index };
       },
-      dispose: () => sigma.dispose(),
+      dispose: () => scale.dispose(),
     };
   },
 };
 
-async function sigmaOf(inputs: CouplingInputs, teacher: Teacher, options: Options): Promise<Float32Array> {
-  const { sigma: kind } = options;
-  if (kind === "none") return new Float32Array(inputs.dataset.shape.reduce((a, b) => a * b)).fill(1);
-  const moments = await secondMoments(inputs, teacher, options.sigmaSamples);
-  const mean = moments.reduce((sum, moment) => sum + moment, 0) / moments.length;
-  return Float32Array.from(moments, (moment) => Math.sqrt(kind === "scalar" ? mean : moment));
+/** The map from f to z, and the facts about it; fitted, or kept from before. */
+async function scaleOf(inputs: CouplingInputs, teacher: Teacher, { sigma, whitening, sigmaSamples }: Options): Promise<
+  { facts: Coupling["facts"]; scale: NoiseScale }
+> {
+  const whiten = whitening === "class";
+  const fitted = await keep(
+    inputs.cacheDir,
+    whiten ? "whitening" : "sigma",
+    keyOf(inputs, teacher, whiten ? { whitening, sigmaSamples } : { sigma, sigmaSamples }),
+    () => whiten ? fitWhitening(inputs, teacher, sigmaSamples) : fitSigma(inputs, teacher, sigma, sigmaSamples),
+  );
+  return { facts: fitted.facts, scale: whiten ? placeWhitening(fitted, inputs) : placeSigma(fitted, inputs) };
 }
 
-function factsOf(sigma: Float32Array): Record<string, number> {
-  return {
-    sigmaMean: sigma.reduce((sum, value) => sum + value, 0) / sigma.length,
-    sigmaMin: sigma.reduce((least, value) => Math.min(least, value), Infinity),
-    sigmaMax: sigma.reduce((most, value) => Math.max(most, value), 0),
-  };
-}
-
-/** The folder is keyed by the teacher's recipe already; this tells apart what else σ_f depends on. */
-function keyOf({ dataset, flips, rng }: CouplingInputs, { noiseStd }: Teacher, options: Options) {
+/** The folder is keyed by the teacher's recipe already; this tells apart what else the fit depends on. */
+function keyOf({ dataset, flips, rng }: CouplingInputs, { noiseStd }: Teacher, options: Partial<Options>) {
   return { version: 1, data: dataset.digest, flips, noiseStd, options, seed: [...rng.bits(4)] };
-}
-
-function addNoise(data: Float32Array, std: number, rng: Rng): Float32Array {
-  const noise = rng.normal(data.length);
-  return data.map((value, i) => value + std * noise[i]!);
 }

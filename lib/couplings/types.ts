@@ -18,11 +18,21 @@ export interface Pairs {
 
 /** A joint law of noise and data, with N(0, I) and the dataset as marginals (a learned flow: approximately). */
 export interface Coupling {
-  /** Draws `size` pairs; the same key gives the same pairs. */
-  sample(size: number, rng: Rng): Promise<Pairs>;
+  /**
+   * Draws `size` pairs; the same key gives the same pairs.
+   *
+   * @param dropped `[size]`: 1 where the student will not see the label, for a coupling that minds; the labels
+   *   returned are the data's own all the same
+   */
+  sample(size: number, rng: Rng, dropped?: Uint8Array): Promise<Pairs>;
   /** Facts worth reporting with a result: χ², share never hit, σ_f … */
   readonly facts: Readonly<Record<string, number>>;
-  /** σ_f, `[channels, height, width]`, of a coupling that takes its noise from a teacher (paper §3.2). */
+  /**
+   * Of a coupling that takes its noise from a teacher: the noise that its output `encoded` stands for, f/σ_f in
+   * paper §3.2. All are `[batch, channels, height, width]`, labels `[batch]` int32; the caller disposes the result.
+   */
+  toNoise?(encoded: Tensor, labels: Tensor): Tensor;
+  /** σ_f, `[channels, height, width]`, where `toNoise` is a division by it. */
   readonly sigma?: Float32Array;
   dispose(): void;
 }

@@ -20,6 +20,10 @@ export const couplingFactsInfo: Readonly<Record<string, MetricInfo>> = {
   sigmaMean: info("σ_f, mean over dimensions", 4),
   sigmaMin: info("σ_f, least", 4),
   sigmaMax: info("σ_f, greatest", 4),
+  whiteningShrinkage: info("share of the common covariance in a class's own, at most", 4),
+  whiteningMin: info("std of the teacher's noise within a class, least of any axis", 4),
+  whiteningMax: info("std of the teacher's noise within a class, greatest of any axis", 4),
+  classMeanSize: info("class means of the teacher's noise, root mean square", 4),
 };
 
 /** A fact that a new coupling reports without saying how to print it. */

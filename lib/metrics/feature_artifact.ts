@@ -7,14 +7,9 @@ import type { Dataset } from "../data/types.ts";
 import type { Engine } from "../engine/mod.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import { readSafetensors, type StoredTensor, writeSafetensors } from "../training/safetensors.ts";
-import { accuracyOf, type FeatureProgress, type FeatureTraining, trainFeatureNetwork } from "./feature_training.ts";
-import {
-  createFeatureNetwork,
-  extractFeatures,
-  type FeatureNetwork,
-  featureParameters,
-  featureWidth,
-} from "./features.ts";
+import { accuracyOf, type FeatureTraining, trainFeatureNetwork, type TrainingProgress } from "./feature_training.ts";
+import { type Classifier, classify, createClassifier, featureParameters, featureWidth } from "./classifier.ts";
+import { extractFeatures } from "./features.ts";
 import { frechetMeasurement, frechetReference } from "./frechet.ts";
 import { statisticsOf } from "./statistics.ts";
 import type { Measurement } from "./types.ts";
@@ -59,7 +54,7 @@ export async function makeFeatureArtifact(
   recipe: FeatureRecipe,
   sets: { readonly train: Dataset; readonly test: Dataset },
   engine: Engine,
-  onProgress?: (progress: FeatureProgress) => void,
+  onProgress?: (progress: TrainingProgress) => void,
 ): Promise<FeatureCard> {
   const rng = createRng(recipe.seed).fork("features");
   const network = await trainFeatureNetwork(sets.train, recipe.training, rng, onProgress);
@@ -91,7 +86,7 @@ export async function makeFeatureArtifact(
 export async function openFeatureArtifact(
   folder: string,
   train: Dataset,
-): Promise<{ readonly network: FeatureNetwork; readonly card: FeatureCard }> {
+): Promise<{ readonly network: Classifier; readonly card: FeatureCard }> {
   const card = JSON.parse(await readText(`${folder}/${files.card}`)) as FeatureCard;
   if (card.trainDigest !== train.digest) {
     throw new Problem(
@@ -111,7 +106,7 @@ export async function openFeatureArtifact(
 /** Writes a network as safetensors; `metadata` says what it was trained on. */
 export async function saveFeatureNetwork(
   path: string,
-  { shape, classes, parameters }: FeatureNetwork,
+  { shape, classes, parameters }: Classifier,
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
   const tensors: [string, StoredTensor][] = [];
@@ -126,7 +121,7 @@ export async function saveFeatureNetwork(
  *
  * @throws {Problem} if the file is missing, damaged, or holds something else
  */
-export async function loadFeatureNetwork(path: string): Promise<FeatureNetwork> {
+export async function loadFeatureNetwork(path: string): Promise<Classifier> {
   const { tensors, metadata } = await readSafetensors(path);
   const [channels, height, width] = (metadata.shape ?? "").split("x").map(Number);
   const shape = [channels ?? NaN, height ?? NaN, width ?? NaN] as const, classes = Number(metadata.classes);
@@ -144,20 +139,20 @@ export async function loadFeatureNetwork(path: string): Promise<FeatureNetwork> 
     values.set(tensor!.data, at);
     at += tensor!.data.length;
   }
-  return createFeatureNetwork(shape, classes, values);
+  return createClassifier(shape, classes, values);
 }
 
 async function measureNetwork(
-  network: FeatureNetwork,
+  network: Classifier,
   { train, test }: { readonly train: Dataset; readonly test: Dataset },
 ): Promise<Pick<FeatureCard, "trainAccuracy" | "testAccuracy" | "floor">> {
   const seen = await extractFeatures(network, train), unseen = await extractFeatures(network, test);
-  const reference = frechetReference(statisticsOf(seen.features, featureWidth));
-  const { value, standardError, sampleCount } = frechetMeasurement(unseen.features, reference);
+  const reference = frechetReference(statisticsOf(seen, featureWidth));
+  const { value, standardError, sampleCount } = frechetMeasurement(unseen, reference);
   const rounded = (x: number) => Number(x.toFixed(4));
   return {
-    trainAccuracy: rounded(accuracyOf(train, seen.predicted)),
-    testAccuracy: rounded(accuracyOf(test, unseen.predicted)),
+    trainAccuracy: rounded(accuracyOf(train, await classify(network, seen))),
+    testAccuracy: rounded(accuracyOf(test, await classify(network, unseen))),
     floor: { value: rounded(value), standardError: rounded(standardError!), sampleCount },
   };
 }

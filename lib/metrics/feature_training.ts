@@ -7,7 +7,7 @@ import { initialize, type Parameters } from "../nn/parameters.ts";
 import { defaultOptimizer } from "../training/optimizer.ts";
 import { createSchedule } from "../training/schedule.ts";
 import { createTrainer } from "../training/trainer.ts";
-import { createFeatureNetwork, featureForward, type FeatureNetwork, featureParameters } from "./features.ts";
+import { type Classifier, createClassifier, featureForward, featureParameters } from "./classifier.ts";
 
 /** How a feature network is trained: AdamW, a short warm-up, then a cosine to zero; the average of the weights is kept. */
 export const featureTraining = z.strictObject({
@@ -20,7 +20,7 @@ export const featureTraining = z.strictObject({
 export type FeatureTraining = z.output<typeof featureTraining>;
 
 /** How far a training is. */
-export interface FeatureProgress {
+export interface TrainingProgress {
   /** Optimizer steps done, of `steps`. */
   readonly step: number;
   readonly steps: number;
@@ -38,8 +38,8 @@ export async function trainFeatureNetwork(
   dataset: Dataset,
   options: FeatureTraining,
   rng: Rng,
-  onProgress: (progress: FeatureProgress) => void = () => {},
-): Promise<FeatureNetwork> {
+  onProgress: (progress: TrainingProgress) => void = () => {},
+): Promise<Classifier> {
   if (tf.getBackend() === "wasm") {
     throw new Problem(
       `Cannot train a feature network for ${dataset.name} on the wasm engine, which has no gradient of convolutions: ` +
@@ -75,7 +75,7 @@ export async function trainFeatureNetwork(
         onProgress({ step: trainer.step, steps, loss });
       }
     }
-    return createFeatureNetwork(shape, classes, await trainer.ema().data<"float32">());
+    return createClassifier(shape, classes, await trainer.ema().data<"float32">());
   } finally {
     trainer.dispose();
   }
@@ -84,7 +84,7 @@ export async function trainFeatureNetwork(
 /**
  * Share of the images of `dataset` whose class the network tells.
  *
- * @param predicted what `extractFeatures` said of the dataset, `[size]`
+ * @param predicted what `classify` said of the dataset, `[size]`
  */
 export function accuracyOf(dataset: Dataset, predicted: Int32Array): number {
   return predicted.reduce((right, label, i) => right + (label === dataset.labels[i] ? 1 : 0), 0) / dataset.size;

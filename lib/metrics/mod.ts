@@ -1,6 +1,7 @@
 import { couplingFactsInfo } from "./coupling_facts.ts";
 import { curvatureInfo } from "./curvature.ts";
 import { frechetInfo } from "./frechet.ts";
+import { latencyInfo } from "./latency.ts";
 import { bitsPerDimInfo, nllInfo } from "./likelihood.ts";
 import { priorMismatchInfo } from "./prior_mismatch.ts";
 import type { MetricInfo } from "./types.ts";
@@ -27,4 +28,5 @@ export const figures: Readonly<Record<string, MetricInfo>> = {
   ...priorMismatchInfo,
   ...zDistanceInfo,
   ...couplingFactsInfo,
+  ...latencyInfo,
 };

@@ -66,7 +66,7 @@ export async function measureReconstruction(inputs: ReconstructionInputs): Promi
   return {
     rms,
     psnr: 20 * Math.log10(2 / rms),
-    frechet: frechetMeasurement((await extractFeatures(features, decoded)).features, reference),
+    frechet: frechetMeasurement(await extractFeatures(features, decoded), reference),
     latentRms: Math.sqrt(squaredLatents / latentCount),
     posteriorStd: std / latentCount,
   };

@@ -1,4 +1,5 @@
 import { Problem } from "../core/problem.ts";
+import { rowProducts } from "./row_products.ts";
 
 /** First two moments of a sample, in float64. */
 export interface Statistics {
@@ -12,22 +13,33 @@ export interface Statistics {
 
 /** Takes rows piece by piece. */
 export interface StatisticsAccumulator {
-  /** Adds `[rows, dims]`, row-major. Throws a Problem on a value that is not finite. */
+  /** Adds `[rows, dims]`, row-major. Throws a Problem, at once or later, on a value that is not finite. */
   add(rows: Float32Array | Float64Array): void;
   /** The statistics of all rows so far. */
   finish(): Statistics;
 }
 
-/** Mean and covariance in one pass over pieces: each piece is centred on itself, then merged (Chan et al. 1983). */
+/**
+ * Mean and covariance in one pass: blocks of rows are centred on themselves, then
+ * merged (Chan et al. 1983). How the rows are cut into pieces changes no digit.
+ */
 export function accumulateStatistics(dims: number): StatisticsAccumulator {
-  let total = emptyStatistics(dims);
+  const block = new Float64Array(blockRows * dims);
+  let total = emptyStatistics(dims), filled = 0;
+  const merged = () => mergeStatistics(total, statisticsOfBlock(block.subarray(0, filled), dims));
   return {
     add(rows) {
-      for (let start = 0; start < rows.length; start += blockRows * dims) {
-        total = mergeStatistics(total, statisticsOfBlock(rows.subarray(start, start + blockRows * dims), dims));
+      if (rows.length % dims !== 0) throw new RangeError(`Cannot read ${rows.length} values as rows of ${dims}`);
+      for (let at = 0; at < rows.length;) {
+        const taken = rows.subarray(at, at + block.length - filled);
+        block.set(taken, filled);
+        at += taken.length;
+        if ((filled += taken.length) < block.length) continue;
+        total = merged();
+        filled = 0;
       }
     },
-    finish: () => total,
+    finish: () => filled === 0 ? total : merged(),
   };
 }
 
@@ -75,11 +87,8 @@ function combine(a: Statistics, b: Statistics, sign: 1 | -1): Statistics {
   return { count, dims, mean, covariance };
 }
 
-function statisticsOfBlock(rows: Float32Array | Float64Array, dims: number): Statistics {
+function statisticsOfBlock(rows: Float64Array, dims: number): Statistics {
   const count = rows.length / dims;
-  if (!Number.isInteger(count)) {
-    throw new RangeError(`Cannot read ${rows.length} values as rows of ${dims}`);
-  }
   const mean = new Float64Array(dims);
   for (let at = 0; at < rows.length; at++) {
     const value = rows[at]!;
@@ -92,37 +101,18 @@ function statisticsOfBlock(rows: Float32Array | Float64Array, dims: number): Sta
     }
     mean[at % dims]! += value / count;
   }
-  const covariance = scatter(centred(rows, mean), dims);
+  const centred = columns(rows, mean);
+  const covariance = rowProducts(centred, centred, dims, { symmetric: true });
   const divisor = Math.max(count - 1, 1);
-  for (let i = 0; i < dims; i++) {
-    for (let j = i; j < dims; j++) covariance[j * dims + i] = covariance[i * dims + j]! /= divisor;
-  }
-  return { count, dims, mean, covariance };
+  return { count, dims, mean, covariance: covariance.map((value) => value / divisor) };
 }
 
-/** Rows less their mean, padded with zero rows to a multiple of four. */
-function centred(rows: Float32Array | Float64Array, mean: Float64Array): Float64Array {
-  const dims = mean.length;
-  const out = new Float64Array(Math.ceil(rows.length / dims / 4) * 4 * dims);
-  for (let at = 0; at < rows.length; at++) out[at] = rows[at]! - mean[at % dims]!;
-  return out;
-}
-
-/** The upper triangle of XᵀX, `[dims, dims]`, four rows of X at a time. */
-function scatter(x: Float64Array, dims: number): Float64Array {
-  const out = new Float64Array(dims * dims);
-  for (let start = 0; start < x.length; start += 4 * dims) {
-    const [r0, r1, r2, r3] = [0, 1, 2, 3].map((k) => x.subarray(start + k * dims, start + (k + 1) * dims)) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
-    for (let i = 0; i < dims; i++) {
-      const a0 = r0[i]!, a1 = r1[i]!, a2 = r2[i]!, a3 = r3[i]!;
-      const target = out.subarray(i * dims, (i + 1) * dims);
-      for (let j = i; j < dims; j++) target[j]! += a0 * r0[j]! + a1 * r1[j]! + a2 * r2[j]! + a3 * r3[j]!;
-    }
+/** `[dims, rows]`: each feature of all rows, less its mean. */
+function columns(rows: Float64Array, mean: Float64Array): Float64Array {
+  const dims = mean.length, count = rows.length / dims;
+  const out = new Float64Array(rows.length);
+  for (let row = 0, at = 0; row < count; row++) {
+    for (let i = 0; i < dims; i++, at++) out[i * count + row] = rows[at]! - mean[i]!;
   }
   return out;
 }

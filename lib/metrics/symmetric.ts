@@ -105,17 +105,15 @@ function qlSweep(x: Float64Array, e: Float64Array, l: number, m: number): void {
   e[m] = 0;
 }
 
-/** The positive semidefinite square root of a covariance, `[d, d]`; eigenvalues below rounding count as 0. */
-export function symmetricSquareRoot(matrix: Float64Array, d: number): Float64Array {
+/** M^(−¼) of a positive semidefinite M as `[d, d]` times its transpose is M^(−½); eigenvalues below rounding count as 0. */
+export function inverseFourthRoot(matrix: Float64Array, d: number): Float64Array {
   const rows = Array.from({ length: d }, (_, i) => matrix.subarray(i * d, (i + 1) * d));
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(new Matrix(rows), {
     assumeSymmetric: true,
   });
   const floor = roundingFloor(realEigenvalues);
-  const roots = realEigenvalues.map((value) => value > floor ? Math.sqrt(value) : 0);
-  const vectors = Float64Array.from(eigenvectorMatrix.to1DArray());
-  const scaled = vectors.map((value, i) => value * roots[i % d]!);
-  return multiply(scaled, transpose(vectors, d), d);
+  const roots = realEigenvalues.map((value) => value > floor ? value ** -0.25 : 0);
+  return Float64Array.from(eigenvectorMatrix.to1DArray(), (value, i) => value * roots[i % d]!);
 }
 
 /** The size below which an eigenvalue of a positive semidefinite matrix is rounding. */
@@ -123,28 +121,4 @@ export function roundingFloor(eigenvalues: ArrayLike<number>): number {
   let largest = 0;
   for (let i = 0; i < eigenvalues.length; i++) largest = Math.max(largest, eigenvalues[i]!);
   return largest * eigenvalues.length * Number.EPSILON;
-}
-
-/** The product of two `[d, d]` row-major matrices, four rows of `b` at a time. */
-export function multiply(a: Float64Array, b: Float64Array, d: number): Float64Array {
-  const out = new Float64Array(d * d);
-  const padded = Math.ceil(d / 4) * 4, rows = new Float64Array(padded * d);
-  rows.set(b);
-  for (let i = 0; i < d; i++) {
-    const target = out.subarray(i * d, (i + 1) * d);
-    for (let k = 0; k < d; k += 4) {
-      const a0 = a[i * d + k]!, a1 = k + 1 < d ? a[i * d + k + 1]! : 0;
-      const a2 = k + 2 < d ? a[i * d + k + 2]! : 0, a3 = k + 3 < d ? a[i * d + k + 3]! : 0;
-      const b0 = rows.subarray(k * d, (k + 1) * d), b1 = rows.subarray((k + 1) * d, (k + 2) * d);
-      const b2 = rows.subarray((k + 2) * d, (k + 3) * d), b3 = rows.subarray((k + 3) * d, (k + 4) * d);
-      for (let j = 0; j < d; j++) target[j]! += a0 * b0[j]! + a1 * b1[j]! + a2 * b2[j]! + a3 * b3[j]!;
-    }
-  }
-  return out;
-}
-
-function transpose(a: Float64Array, d: number): Float64Array {
-  const out = new Float64Array(d * d);
-  for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) out[j * d + i] = a[i * d + j]!;
-  return out;
 }

@@ -9,7 +9,7 @@ export interface Measurement {
 export interface MetricInfo {
   /** Printed name, for example `FD`. */
   readonly label: string;
-  readonly unit: "" | "nats/dim" | "bits/dim";
+  readonly unit: "" | "nats/dim" | "bits/dim" | "s";
   readonly better: "lower" | "higher" | "neither";
   /** Digits after the point, at most; never finer than the standard error. */
   readonly digits: number;

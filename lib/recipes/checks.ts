@@ -107,6 +107,11 @@ function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
   );
   for (const part of ["teacher", "student"] as const) trainingChecks(row[part].training, [part, "training"], check);
   checkpointChecks(recipe, row, check);
+  check(
+    !row.metrics.includes("latency") || recipe.evaluation.latency !== undefined,
+    ["evaluation", "latency"],
+    "missing; the metric latency needs its batches, repeats and guidanceWeight",
+  );
   const guided = recipe.evaluation.guidance.includes("search");
   check(
     !guided || row.student.training.labelDropout > 0,

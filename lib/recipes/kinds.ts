@@ -34,9 +34,10 @@ const announced = {
  * member, so a new one is one file and one export line there, and none here.
  */
 function kindsOf<const Registry extends object>(registry: Registry): z.ZodType<KindsOf<Registry>> {
-  const cases = Object.entries(registry).filter(([, member]) => isMember(member)).map(([kind, member]) =>
-    z.strictObject({ kind: z.literal(kind), ...(member as Member).options.shape })
-  );
+  const cases = Object.entries(registry).filter(([, member]) => isMember(member)).map(([kind, member]) => {
+    const { shape, def } = (member as Member).options;
+    return z.strictObject({ kind: z.literal(kind), ...shape }).check(...(def.checks ?? []) as never[]);
+  });
   return z.discriminatedUnion("kind", cases as never) as unknown as z.ZodType<KindsOf<Registry>>;
 }
 

@@ -1,3 +1,4 @@
+import { normalize } from "node:path";
 import * as z from "zod";
 import { exists } from "../core/files.ts";
 import { nearest, Problem } from "../core/problem.ts";
@@ -26,7 +27,8 @@ export interface LoadedRecipe {
 }
 
 /**
- * Reads `experiments/<experiment>/recipe.yaml` at a scale, with the command line's overrides.
+ * Reads `experiments/<experiment>/recipe.yaml`, or `ablations/<name>.yaml` for the experiment `ablations/<name>`, at a
+ * scale, with the command line's overrides.
  *
  * @throws {Problem} one line, with file, line and column, or the override that is at fault.
  */
@@ -47,7 +49,7 @@ export async function resolveDocument(
   overrides: readonly string[] = [],
 ): Promise<LoadedRecipe> {
   const layers = await layersOf(document, scale);
-  const merged = mergeLayers({ experiment, scale }, layers);
+  const merged = await mergeLayers({ experiment, scale }, layers);
   const asWritten = await checkRecipe(merged, layers);
   if (overrides.length === 0) return { recipe: asWritten, asWritten };
   const { value, origins } = applyOverrides(asWritten, overrides);
@@ -56,41 +58,66 @@ export async function resolveDocument(
 
 /** The names of the experiments, sorted as a reader would: table2 before table10. */
 export async function listExperiments(): Promise<readonly string[]> {
-  const names: string[] = [];
+  const folders = await namesIn("experiments", (entry) => entry.isDirectory ? entry.name : undefined);
+  const recipes = await Promise.all(folders.map((name) => exists(fileOf(name))));
+  return folders.filter((_, i) => recipes[i]);
+}
+
+/** The names of the ablations: `sigma` is the experiment `ablations/sigma`. */
+export async function listAblations(): Promise<readonly string[]> {
+  return await namesIn("ablations", ({ name, isFile }) => isFile ? name.match(/^(.+)\.yaml$/)?.[1] : undefined);
+}
+
+async function namesIn(folder: string, nameOf: (entry: Deno.DirEntry) => string | undefined): Promise<string[]> {
   try {
-    for await (const entry of Deno.readDir("experiments")) {
-      if (entry.isDirectory && await exists(`experiments/${entry.name}/recipe.yaml`)) names.push(entry.name);
-    }
+    const names = await Array.fromAsync(Deno.readDir(folder), nameOf);
+    return names.filter((name) => name !== undefined).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Problem("There is no folder experiments/ here; run from the project's root, where deno.json is");
+    throw new Problem(`There is no folder ${folder}/ here; run from the project's root, where deno.json is`);
   }
-  return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
 }
+
+const ablations = "ablations/";
 
 async function recipeFile(experiment: string): Promise<string> {
-  const known = await listExperiments();
-  if (known.includes(experiment)) return `experiments/${experiment}/recipe.yaml`;
-  const meant = nearest(experiment, known);
+  const isAblation = experiment.startsWith(ablations);
+  const name = isAblation ? experiment.slice(ablations.length) : experiment;
+  const known = isAblation ? await listAblations() : await listExperiments();
+  if (known.includes(name)) return fileOf(experiment);
+  const meant = nearest(name, known);
   const instead = meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean "${meant}"?`;
-  throw new Problem(`There is no experiment "${experiment}"; ${instead}`);
+  throw new Problem(`There is no ${isAblation ? "ablation" : "experiment"} "${name}"; ${instead}`);
 }
 
-/** The layers of a recipe at a scale: those of the recipe it extends first. */
-async function layersOf(document: RecipeDocument, scale: Scale): Promise<readonly Layer[]> {
+const fileOf = (experiment: string) =>
+  experiment.startsWith(ablations) ? `${experiment}.yaml` : `experiments/${experiment}/recipe.yaml`;
+
+/** Recipes above one that it extends, at most. */
+const highest = 4;
+
+/** The layers of a recipe at a scale: those of the recipe it extends first. `below` are the files that led here. */
+async function layersOf(
+  document: RecipeDocument,
+  scale: Scale,
+  below: readonly string[] = [],
+): Promise<readonly Layer[]> {
   const own = await layersOfFile(document, scale);
-  const parent = document.value["extends"];
-  if (typeof parent !== "string") return own;
+  if (typeof document.value["extends"] !== "string") return own;
+  const parent = normalize(document.value["extends"]), trail = [...below, document.file];
   const refuse = (sentence: string) =>
     problemOf([{ path: ["extends"], sentence, at: "value" }], [{ document, at: [] }]);
   if (!await exists(parent)) {
     throw await refuse(`expected a recipe file from the project's root, but ${parent} does not exist`);
   }
-  const extended = await readDocument(parent);
-  if (extended.value["extends"] !== undefined) {
-    throw await refuse(`${parent} itself extends a recipe; only one level is allowed`);
+  if (trail.includes(parent)) {
+    const circle = [...trail.slice(trail.indexOf(parent)), parent];
+    throw await refuse(`expected a recipe that does not extend this one in turn: ${circle.join(" extends ")}`);
   }
-  return [...await layersOfFile(extended, scale), ...own];
+  if (trail.length > highest) {
+    throw await refuse(`expected at most ${highest} recipes above one: ${[...trail, parent].join(" extends ")}`);
+  }
+  return [...await layersOf(await readDocument(parent), scale, trail), ...own];
 }
 
 async function layersOfFile(document: RecipeDocument, scale: Scale): Promise<readonly Layer[]> {

@@ -57,7 +57,7 @@ export function pathsOf(value: unknown, prefix: readonly string[] = []): readonl
 
 /**
  * `difference` laid over `original`: maps merge by key, lists and scalars
- * replace. Where the difference names another `kind`, the options that only
+ * replace, `null` deletes (see `deletionsIn`). Where the difference names another `kind`, the options that only
  * the old kind knows are left behind; `known(path, kind)` says which a kind has.
  */
 export function merge(
@@ -74,8 +74,12 @@ export function merge(
     key,
     Object.hasOwn(kept, key) ? merge(kept[key], value, known, [...path, key]) : value,
   ]);
-  const entries = Object.entries(fromEntries([...Object.entries(kept), ...merged]));
-  return fromEntries(entries.filter(([key, value]) => value !== null || !Object.hasOwn(difference, key)));
+  return fromEntries([...Object.entries(kept), ...merged].filter(([key]) => difference[key] !== null));
+}
+
+/** The paths of a difference that say `null`: what `merge` deletes. */
+export function deletionsIn(difference: unknown): readonly (readonly string[])[] {
+  return pathsOf(difference).filter((path) => valueAt(difference, path) === null);
 }
 
 /** `Object.fromEntries` in which the first mention of a key fixes its place and the last its value. */

@@ -8,10 +8,17 @@ export const trainingMetrics = ["loss"] as const;
 export const teacherMetrics = ["likelihood", "priorMismatch", "teacherFrechet", "zDistance", "parameters"] as const;
 /** Pictures of the same seeds: the teacher's, then the students'. */
 export const pictureMetrics = ["samples"] as const;
+/** Of the untrained models of a row: how long each takes to draw. */
+export const latencyMetrics = ["latency"] as const;
 
 export type SampledMetric = typeof sampledMetrics[number];
 export type TeacherMetric = typeof teacherMetrics[number];
-export type MetricName = SampledMetric | typeof trainingMetrics[number] | TeacherMetric | typeof pictureMetrics[number];
+export type MetricName =
+  | SampledMetric
+  | typeof trainingMetrics[number]
+  | TeacherMetric
+  | typeof pictureMetrics[number]
+  | typeof latencyMetrics[number];
 
 export const metricNames: readonly [MetricName, ...MetricName[]] = [
   "frechet",
@@ -23,4 +30,5 @@ export const metricNames: readonly [MetricName, ...MetricName[]] = [
   "zDistance",
   "parameters",
   "samples",
+  "latency",
 ];

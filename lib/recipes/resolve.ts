@@ -1,9 +1,9 @@
-import { Problem } from "../core/problem.ts";
+import { nearest, Problem } from "../core/problem.ts";
 import { crossFaults } from "./checks.ts";
 import { locate, type RecipeDocument } from "./document.ts";
 import { explainIssues, type Fault } from "./explain.ts";
 import { keysOfKind } from "./keys.ts";
-import { hasPath, type Mapping, merge, type Path, pathsOf, valueAt } from "./mapping.ts";
+import { deletionsIn, hasPath, isMapping, type Mapping, merge, type Path, pathsOf, valueAt } from "./mapping.ts";
 import { recipeSchema } from "./schema.ts";
 import type { ResolvedRecipe } from "./types.ts";
 
@@ -22,13 +22,28 @@ export interface Origin {
   readonly text: string;
 }
 
-/** The layers as one map, before it is checked. */
-export function mergeLayers(start: Mapping, layers: readonly Layer[]): Mapping {
-  const merged = layers.reduce<unknown>((value, layer) => {
-    const known = (path: Path, kind: string) => keysOfKind(recipeSchema, path, kind, value);
-    return merge(value, valueOf(layer) ?? {}, known);
-  }, start);
-  return merged as Mapping;
+/**
+ * The layers as one map, before it is checked.
+ *
+ * @throws {Problem} one line with file, line and column, where a `null` finds nothing to delete.
+ */
+export async function mergeLayers(start: Mapping, layers: readonly Layer[]): Promise<Mapping> {
+  let merged = start;
+  for (const layer of layers) {
+    const difference = valueOf(layer) ?? {}, before = merged;
+    const lost = deletionsIn(difference).find((path) => !hasPath(before, path));
+    if (lost) throw await problemOf([nothingToDelete(before, lost)], [layer]);
+    const known = (path: Path, kind: string) => keysOfKind(recipeSchema, path, kind, before);
+    merged = merge(before, difference, known) as Mapping;
+  }
+  return merged;
+}
+
+function nothingToDelete(before: Mapping, path: readonly string[]): Fault {
+  const parent = path.slice(0, -1), siblings = valueAt(before, parent);
+  const meant = nearest(path.at(-1)!, isMapping(siblings) ? Object.keys(siblings) : []);
+  const instead = meant === undefined ? "" : `; did you mean "${[...parent, meant].join(".")}"?`;
+  return { path, at: "key", sentence: `expected a value, or for null a key that is there to delete${instead}` };
 }
 
 /**

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { latencyBatches } from "../metrics/latency.ts";
 import { autoencoderKinds, couplingKinds, dataKinds, flowKinds, velocityKinds } from "./kinds.ts";
 import { metricNames } from "./metric_names.ts";
 import { projectPath } from "./paths.ts";
@@ -56,6 +57,12 @@ const guidanceSearch = z.strictObject({
   samples: z.int().min(2).describe("Samples per probe"),
   seeds: z.enum(["first", "each"]).default("each")
     .describe("Search for each seed, or for the first alone, whose weight the others then take"),
+});
+
+const latency = z.strictObject({
+  batches: z.array(z.literal(latencyBatches)).min(1).describe("Samples drawn at once"),
+  repeats: z.int().min(1).describe("Rounds in which teacher and students run once each; medians are reported"),
+  guidanceWeight: z.number().describe("w of the guided figures; it does not change the work"),
 });
 
 /** The parts that a row may change for itself. */
@@ -125,5 +132,6 @@ export const recipeSchema = z.strictObject({
     batch: z.int().min(1).describe("Samples drawn at a time; no effect on results"),
     pictures: z.int().min(1).default(8).describe("Images of each class that the metric `samples` draws"),
     metrics: metrics.describe("What to measure, in the order of the report"),
+    latency: latency.exactOptional().describe("How the metric `latency` times"),
   }).describe("What is measured and when"),
 });

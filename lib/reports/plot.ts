@@ -35,7 +35,7 @@ export function plotsOf(figures: Figures): readonly PlotOptions[] {
 }
 
 /** Near the Okabe–Ito colours, of middle lightness: told apart by most eyes, on light ground and on dark. */
-const colours = ["#D55E00", "#3A8FD6", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+export const colours = ["#D55E00", "#3A8FD6", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 const middleGrey = "#7f8790";
 
 /**
@@ -47,7 +47,12 @@ const middleGrey = "#7f8790";
  * @throws {TypeError} when no figure matches.
  */
 export async function renderPlot(figures: Figures, options: PlotOptions): Promise<string> {
-  const spec = vegaLite.compile(plotSpec(figures, options) as never).spec;
+  return await renderSpec(plotSpec(figures, options));
+}
+
+/** A Vega-Lite specification as SVG. */
+export async function renderSpec(specification: object): Promise<string> {
+  const { spec } = vegaLite.compile(specification as never);
   const view = new vega.View(vega.parse(spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();
@@ -138,7 +143,8 @@ function pointsOf(figures: Figures, { metric, guidance, against }: PlotOptions) 
 
 const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];
 
-const pageConfig = {
+/** How all plots look. */
+export const pageConfig = {
   background: null,
   font: "system-ui, sans-serif",
   view: { stroke: middleGrey, strokeOpacity: 0.4 },

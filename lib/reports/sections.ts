@@ -1,8 +1,10 @@
 import { count } from "../core/terminal.ts";
-import type { MetricInfo } from "../metrics/types.ts";
-import { type Figure, type FigureKey, figureKey, type Figures, parseFigureKey } from "../results/figures.ts";
+import { isLatency } from "../metrics/latency.ts";
+import { type FigureKey, figureKey, type Figures, parseFigureKey } from "../results/figures.ts";
 import { checkpointsOf, paperFigure, type PaperFigures } from "../results/paper.ts";
-import { round } from "../results/rounding.ts";
+import { latencySections } from "./latency_section.ts";
+import { cell, metricTitle, paperCell } from "./cells.ts";
+export { cell, metricTitle, missing, paperCell } from "./cells.ts";
 
 /** One table of a report: plain cells, still to be drawn. */
 export interface Section {
@@ -14,14 +16,12 @@ export interface Section {
   readonly groups: readonly (readonly (readonly string[])[])[];
 }
 
-/** What is not measured or not published. Never blank, so that it is never taken for zero. */
-export const missing = "–";
-
 /**
  * The figures as tables, one per metric and guidance, ours beside the paper's:
  * in the layout of its Table 4 (methods × samplers down, samples seen across),
  * or of its Table 5 where there is one checkpoint. Figures without a checkpoint
- * come last, as rows by metrics where several rows have them, else one a line.
+ * come last, as rows by metrics where several rows have them, else one a line;
+ * latency comes first, in the layout of Table 8.
  */
 export function sectionsOf(figures: Figures, paper?: PaperFigures): readonly Section[] {
   const keys = Object.keys(figures.figures).map(parseFigureKey);
@@ -32,8 +32,9 @@ export function sectionsOf(figures: Figures, paper?: PaperFigures): readonly Sec
     groups.set(name, [...groups.get(name) ?? [], key]);
   }
   const ordered = [...groups].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
-  const once = keys.filter((key) => key.checkpoint === undefined);
+  const once = keys.filter((key) => key.checkpoint === undefined && !isLatency(key.metric));
   return [
+    ...latencySections(figures, keys.filter(({ metric }) => isLatency(metric)), paper),
     ...ordered.map(([, members]) => {
       const across = distinct(members.map(({ checkpoint }) => checkpoint)).length === 1 &&
         distinct(members.map(({ sampler }) => sampler)).length > 1;
@@ -41,19 +42,6 @@ export function sectionsOf(figures: Figures, paper?: PaperFigures): readonly Sec
     }),
     ...onceSections(figures, once, paper),
   ];
-}
-
-/** A measurement in a cell: `3.50 ± 0.04`. */
-export function cell(figure: Figure | undefined, info: MetricInfo): string {
-  if (!figure) return missing;
-  const { value, spread } = round(figure, info);
-  return spread === undefined ? value : `${value} ± ${spread}`;
-}
-
-/** A metric's name with its unit and the better direction: `NLL (nats/dim) ↓`. */
-export function metricTitle({ label, unit, better }: MetricInfo): string {
-  const arrow = better === "lower" ? " ↓" : better === "higher" ? " ↑" : "";
-  return `${label}${unit === "" ? "" : ` (${unit})`}${arrow}`;
 }
 
 function checkpointSection(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section {
@@ -190,13 +178,6 @@ function listSection(figures: Figures, keys: readonly FigureKey[], paper?: Paper
 
 function chunks<T>(values: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(values.length / size) }, (_, i) => values.slice(i * size, (i + 1) * size));
-}
-
-/** The paper's figures have two or more digits of their own; none is taken away. */
-function paperCell(value: number | undefined, { digits }: MetricInfo): string {
-  if (value === undefined) return missing;
-  const written = String(value).split(".")[1]?.length ?? 0;
-  return value.toFixed(Math.max(written, Math.min(digits, 2)));
 }
 
 /** `Heun (t²)` when all samplers share solver and grid, so that a column of NFE says the rest. */

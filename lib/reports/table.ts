@@ -1,8 +1,9 @@
 import CliTable from "cli-table3";
 import { writeFileAtomic } from "../core/files.ts";
 import { count } from "../core/terminal.ts";
-import type { Caption, Figures } from "../results/figures.ts";
-import type { PaperFigures } from "../results/paper.ts";
+import { isLatency } from "../metrics/latency.ts";
+import type { Figures } from "../results/figures.ts";
+import { checkpointsOf, type PaperFigures } from "../results/paper.ts";
 import { type Section, sectionsOf } from "./sections.ts";
 
 /** Narrowest columns of numbers: a figure that changes does not shift its table. */
@@ -10,10 +11,9 @@ const narrowest = { number: 12, text: 6 };
 
 /** `table.md`: rendered from the figures, never edited; ours beside the paper's. */
 export function renderMarkdown(figures: Figures, paper?: PaperFigures): string {
-  const { caption } = figures;
   const parts = [
-    `# ${caption.title}`,
-    captionLines(caption, paper).join("\n"),
+    `# ${figures.caption.title}`,
+    captionLines(figures, paper).join("\n"),
     ...sectionsOf(figures, paper).map((section) => `## ${section.title}\n\n${markdownTable(section)}`),
   ];
   return `${parts.join("\n\n")}\n`;
@@ -27,17 +27,20 @@ export async function writeTable(path: string, figures: Figures, paper?: PaperFi
 /** The same tables for a terminal. */
 export function renderTerminal(figures: Figures, paper?: PaperFigures): string {
   const sections = sectionsOf(figures, paper).map((section) => `${section.title}\n${terminalTable(section)}`);
-  return [figures.caption.title, captionLines(figures.caption, paper).join("\n"), ...sections].join("\n\n");
+  return [figures.caption.title, captionLines(figures, paper).join("\n"), ...sections].join("\n\n");
 }
 
 /** What stands under a title: how ours was measured, how the paper's was, and how far they compare. */
-function captionLines(caption: Caption, paper?: PaperFigures): readonly string[] {
+function captionLines({ caption, figures, metrics: infos }: Figures, paper?: PaperFigures): readonly string[] {
   const { experiment, scale, data, features, samples, seeds, guidance, notes = [] } = caption;
+  const timed = Object.keys(infos).every((metric) => isLatency(metric) || metric === "tokens");
+  const overTime = checkpointsOf({ figures }).length > 0;
   const seedWord = seeds.length === 1 ? "seed" : "seeds";
   const spread = seeds.length === 1 ? "of sampling, one training" : "over seeds";
+  const sampled = `${features}; ${count(samples)} samples per figure; ${seedWord} ${seeds.join(", ")}; ` +
+    `± is the standard error ${spread}`;
   return [
-    `- Ours: ${experiment} at scale ${scale}; data ${data}; ${features}; ${count(samples)} samples per figure; ` +
-    `${seedWord} ${seeds.join(", ")}; ± is the standard error ${spread}.`,
+    `- Ours: ${experiment} at scale ${scale}; data ${data}; ${timed ? "of which the shape alone counts" : sampled}.`,
     `- Guidance: ${guidance}`,
     ...notes.map((note) => `- ${note}`),
     ...(paper
@@ -47,7 +50,7 @@ function captionLines(caption: Caption, paper?: PaperFigures): readonly string[]
           "not the figures."),
       ]
       : []),
-    `- Columns are samples seen in training; – is not measured or not published.`,
+    `- ${overTime ? "Columns are samples seen in training; " : ""}– is not measured or not published.`,
   ];
 }
 

@@ -119,6 +119,19 @@ export function printFigures({ caption, metrics, figures }: Figures): string {
   ].join("\n");
 }
 
+/** A figure's text in the file, after its key: what `git diff` compares. */
+export function printFigure(key: string, figure: Figure, info: MetricInfo): string {
+  const numbers = [figure.value, figure.standardError ?? 0, ...figure.perSeed ?? []];
+  if (!numbers.every(Number.isFinite)) {
+    throw new Problem(`Cannot record ${key}: it is ${numbers.join(", ")}, not a number`, { exitCode: 70 });
+  }
+  const { value, standardError } = round(figure, info);
+  const digits = value.split(".")[1]?.length ?? 0;
+  const perSeed = figure.perSeed?.map((one) => fixed(one, digits));
+  return `{ "value": ${value}${standardError === undefined ? "" : `, "standardError": ${standardError}`}, ` +
+    `"sampleCount": ${figure.sampleCount}${perSeed ? `, "perSeed": [${perSeed.join(", ")}]` : ""} }`;
+}
+
 /** Writes `figures.json`, whole or not at all. */
 export async function writeFigures(path: string, figures: Figures): Promise<void> {
   await writeFileAtomic(path, printFigures(figures));
@@ -133,7 +146,10 @@ export async function readFigures(path: string): Promise<Figures> {
 export function parseFigures(path: string, text: string): Figures {
   try {
     const figures = schema.parse(JSON.parse(text)) as Figures;
-    Object.keys(figures.figures).forEach(parseFigureKey);
+    for (const key of Object.keys(figures.figures)) {
+      const { metric } = parseFigureKey(key);
+      if (!Object.hasOwn(figures.metrics, metric)) throw new Error(`"${key}" is of no metric that the file describes`);
+    }
     return figures;
   } catch (error) {
     const first = error instanceof z.ZodError ? error.issues[0] : undefined;
@@ -161,7 +177,7 @@ const schema = z.object({
     z.string(),
     z.object({
       label: z.string(),
-      unit: z.enum(["", "nats/dim", "bits/dim"]),
+      unit: z.enum(["", "nats/dim", "bits/dim", "s"]),
       better: z.enum(["lower", "higher", "neither"]),
       digits: z.int(),
     }),
@@ -184,16 +200,4 @@ function members(map: object): string {
 
 function spaced(value: unknown): string {
   return JSON.stringify(value, null, 1).replace(/\n\s*/g, " ").replace(/\[ /g, "[").replace(/ \]/g, "]");
-}
-
-function printFigure(key: string, figure: Figure, info: MetricInfo): string {
-  const numbers = [figure.value, figure.standardError ?? 0, ...figure.perSeed ?? []];
-  if (!numbers.every(Number.isFinite)) {
-    throw new Problem(`Cannot record ${key}: it is ${numbers.join(", ")}, not a number`, { exitCode: 70 });
-  }
-  const { value, standardError } = round(figure, info);
-  const digits = value.split(".")[1]?.length ?? 0;
-  const perSeed = figure.perSeed?.map((one) => fixed(one, digits));
-  return `{ "value": ${value}${standardError === undefined ? "" : `, "standardError": ${standardError}`}, ` +
-    `"sampleCount": ${figure.sampleCount}${perSeed ? `, "perSeed": [${perSeed.join(", ")}]` : ""} }`;
 }

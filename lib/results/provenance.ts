@@ -1,5 +1,8 @@
+import { z } from "zod";
 import { readText, writeFileAtomic } from "../core/files.ts";
+import { git } from "../core/git.ts";
 import { hashOf } from "../core/hash.ts";
+import { Problem } from "../core/problem.ts";
 import type { Engine } from "../engine/types.ts";
 import { describeEnvironment, recordEnvironment } from "./environment.ts";
 
@@ -50,24 +53,38 @@ export async function writeProvenance(path: string, provenance: Provenance): Pro
   await writeFileAtomic(path, `${JSON.stringify(provenance, null, 2)}\n`);
 }
 
-/** @throws {Problem} when the file is missing. */
+/** @throws {Problem} when the file is missing or is not what `writeProvenance` writes. */
 export async function readProvenance(path: string): Promise<Provenance> {
-  return JSON.parse(await readText(path));
+  return parseProvenance(path, await readText(path));
 }
+
+/** The same for text that is already here; `path` is its name in messages. */
+export function parseProvenance(path: string, text: string): Provenance {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    const first = error instanceof z.ZodError ? error.issues[0] : undefined;
+    const reason = first ? `${first.path.join(".")}: ${first.message}` : (error as Error).message;
+    throw new Problem(`Cannot read ${path}: ${reason}; run the experiment again to write it anew`, { cause: error });
+  }
+}
+
+/** More may stand there: a later version's results are still read. */
+const schema = z.object({
+  date: z.string(),
+  commit: z.string(),
+  recipe: z.string(),
+  overrides: z.array(z.string()),
+  engine: z.string(),
+  threads: z.int(),
+  seconds: z.record(z.string(), z.number()),
+  environment: z.string(),
+});
 
 /** The commit of the working folder, `+dirty` when tracked files differ from it. */
 export async function commitHere(): Promise<string> {
-  const head = await git("rev-parse", "HEAD");
-  if (head === undefined) return "unknown";
-  const changes = await git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results");
-  return changes === "" ? head : `${head}+dirty`;
-}
-
-async function git(...args: string[]): Promise<string | undefined> {
-  try {
-    const { success, stdout } = await new Deno.Command("git", { args, stderr: "null" }).output();
-    return success ? new TextDecoder().decode(stdout).trim() : undefined;
-  } catch {
-    return undefined; // no git here: provenance says so
-  }
+  const head = await git(["rev-parse", "HEAD"]);
+  if (head === undefined) return "unknown"; // no git here: provenance says so
+  const changes = await git(["status", "--porcelain", "--untracked-files=no", "--", ".", ":!results"]);
+  return changes?.trim() === "" ? head.trim() : `${head.trim()}+dirty`;
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parse } from "@std/yaml";
+import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
@@ -13,7 +14,7 @@ import { autoencodingBatch, autoencodingLoss } from "../training/autoencoding.ts
 import { readWeights } from "../training/weights.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
 import { readReferenceWeights } from "./reference_weights.ts";
-import { firstDifference, type Stage } from "./stages.ts";
+import type { Stage } from "./stages.ts";
 import { epochRows, keptAverage, train } from "./train.ts";
 
 /** What is known of a trained autoencoder; `card.json` beside its weights. */
@@ -42,10 +43,12 @@ interface ReconstructionCard {
   readonly rms: number;
   /** dB. */
   readonly psnr: number;
-  /** Of the reconstructions from the training set, under the feature network that the recipe names. */
+  /**
+   * Of the reconstructions from the training set, under the feature network
+   * that the recipe names. The training set's own is the floor of a model of
+   * the latents; the test set's stands beside the floor on the network's card.
+   */
   readonly frechet: number;
-  /** Of the images themselves: what is left when nothing is lost. */
-  readonly frechetOfImages: number;
 }
 
 /** The autoencoder that a recipe names, over images of `shape`. */

@@ -7,14 +7,13 @@ import { progress, say } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
 import { tf } from "../engine/mod.ts";
 import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
-import { extractFeatures, type FeatureNetwork } from "../metrics/features.ts";
-import { type FrechetReference, frechetReference } from "../metrics/frechet.ts";
-import { measureReconstruction } from "../metrics/reconstruction.ts";
-import { statisticsOf } from "../metrics/statistics.ts";
+import { type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
+import { frechetReference } from "../metrics/frechet.ts";
+import { measureReconstruction, type Reconstruction } from "../metrics/reconstruction.ts";
 import { bindAutoencoder } from "../models/bind.ts";
 import type { Autoencoder } from "../models/types.ts";
 import { parameterCount } from "../nn/parameters.ts";
-import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { commitHere } from "../results/provenance.ts";
 import { readWeights, writeWeights } from "../training/weights.ts";
 import {
@@ -51,8 +50,27 @@ export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOpt
     plan,
     (folder) => trainAutoencoder(trained, train, { folder, identity: { stage: plan.id }, signal: interruptSignal() }),
   );
+  const card = await keepAutoencoder(trained, data, { train, test }, network, trainedWeights(trained, plan.folder), {
+    engine: `${engine.version} (${engine.kind})`,
+    commit: await commitHere(),
+    code: plan.stage.key["code"],
+    seconds: Math.round(seconds),
+  });
+  const { rms, psnr } = card.test, { frechet } = card.train;
+  say(`written to ${trained.pretrained}/: ${rms} rms of a pixel held out (${psnr} dB), FD ${frechet}`, options);
+}
+
+/** Measures trained weights and writes weights, recipe and card into the recipe's folder. */
+export async function keepAutoencoder(
+  trained: TrainedAutoencoder,
+  data: DataRecipe,
+  { train, test }: { readonly train: Dataset; readonly test: Dataset },
+  network: FeatureNetwork,
+  weights: string,
+  origin: Pick<AutoencoderCard, "engine" | "commit" | "code" | "seconds">,
+): Promise<AutoencoderCard> {
   const definition = autoencoderOf(trained, train), files = autoencoderFiles(trained);
-  const { flat } = await readWeights(trainedWeights(trained, plan.folder), definition.specs);
+  const { flat } = await readWeights(weights, definition.specs);
   const vector = tf.tensor1d(flat);
   const measured = await measure(bindAutoencoder(definition, vector), network, train, test);
   vector.dispose();
@@ -67,18 +85,10 @@ export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOpt
     parameters: parameterCount(definition.specs),
     latentShape: definition.latentShape,
     ...measured,
-    engine: `${engine.version} (${engine.kind})`,
-    commit: await commitHere(),
-    code: plan.stage.key["code"],
-    seconds: Math.round(seconds),
+    ...origin,
   };
   await writeFileAtomic(files.card, `${JSON.stringify(card, null, 2)}\n`);
-  const { rms, psnr, frechet, frechetOfImages } = card.test;
-  say(
-    `written to ${trained.pretrained}/: held out, ${rms} rms of a pixel (${psnr} dB), ` +
-      `FD of reconstructions ${frechet}, of the images themselves ${frechetOfImages}`,
-    options,
-  );
+  return card;
 }
 
 function trainedOf({ autoencoder, experiment }: ResolvedRecipe): TrainedAutoencoder {
@@ -96,11 +106,10 @@ async function measure(
   train: Dataset,
   test: Dataset,
 ): Promise<Pick<AutoencoderCard, "scale" | "posteriorStd" | "train" | "test">> {
-  const { features } = await extractFeatures(network, train);
-  const reference = frechetReference(statisticsOf(features, features.length / train.size));
+  const reference = frechetReference(await featureStatistics(network, train));
   const of = async (dataset: Dataset) => {
     const bar = progress(`reconstructions, ${dataset.split}`, dataset.size, "images");
-    const reconstruction = await measureReconstruction({
+    const measured = await measureReconstruction({
       autoencoder,
       dataset,
       features: network,
@@ -110,31 +119,19 @@ async function measure(
       onProgress: bar.update,
     });
     bar.stop();
-    return { reconstruction, card: await cardOf(dataset, reconstruction, network, reference) };
+    return measured;
   };
   const seen = await of(train), unseen = await of(test);
-  const { latentRms, posteriorStd } = seen.reconstruction;
   const rounded = (x: number) => Number(x.toPrecision(5));
-  return {
-    scale: rounded(1 / latentRms),
-    posteriorStd: rounded(posteriorStd / latentRms),
-    train: seen.card,
-    test: unseen.card,
-  };
-}
-
-async function cardOf(
-  images: Dataset,
-  { rms, psnr, frechet }: Awaited<ReturnType<typeof measureReconstruction>>,
-  network: FeatureNetwork,
-  reference: FrechetReference,
-) {
-  const { features } = await extractFeatures(network, images);
-  const own = reference.distance(statisticsOf(features, features.length / images.size));
-  return {
+  const cardOf = ({ rms, psnr, frechet }: Reconstruction) => ({
     rms: Number(rms.toFixed(4)),
     psnr: Number(psnr.toFixed(2)),
     frechet: Number(frechet.value.toFixed(3)),
-    frechetOfImages: Number(own.toFixed(3)),
+  });
+  return {
+    scale: rounded(1 / seen.latentRms),
+    posteriorStd: rounded(seen.posteriorStd / seen.latentRms),
+    train: cardOf(seen),
+    test: cardOf(unseen),
   };
 }

@@ -5,6 +5,7 @@ import { aggregateSeeds } from "../results/aggregate.ts";
 import { type Figure, type FigureKey, figureKey, samplerName } from "../results/figures.ts";
 import { pairedDifferences } from "../results/paired.ts";
 import type { StageFigures } from "./cell.ts";
+import { tokenFigures } from "./latency.ts";
 import type { RowPlan, StudentPlan, TeacherPlan } from "./plan.ts";
 import { readStage } from "./stages.ts";
 import { trainingLoss, velocityOf } from "./student.ts";
@@ -20,7 +21,7 @@ export async function gatherFigures(
   const figures: Record<string, Figure> = {};
   const bySeed: Record<string, Record<string, Measurement>[]> = {};
   for (const plan of rows) {
-    const { row, teacher, coupling, students, pictures } = plan;
+    const { row, teacher, coupling, students, pictures, latency } = plan;
     const perSeed = bySeed[row.name] = await Promise.all(students.map((one) => studentFigures(recipe, plan, one)));
     Object.assign(figures, aggregateSeeds(perSeed));
     for (const { guidance, plan } of pictures) {
@@ -37,6 +38,10 @@ export async function gatherFigures(
       }
     }
     if (teacher) Object.assign(figures, await teacherFigures(teacher, `${row.name} teacher`));
+    if (latency) {
+      Object.assign(figures, (await readStage<StageFigures>(latency, "figures.json")).figures);
+      Object.assign(figures, tokenFigures(row, splits.train));
+    }
     if (row.metrics.includes("parameters")) Object.assign(figures, sizes(plan, splits));
   }
   return Object.assign(figures, pairedDifferences(bySeed, "frechet"));

@@ -11,25 +11,29 @@ import { drawPosterior, posteriorNoise } from "../training/autoencoding.ts";
 import { findAutoencoder } from "./autoencoder.ts";
 import { type Splits, wholeSet } from "./workbench.ts";
 
-/** Latents of one orientation that are kept in memory; a larger set is encoded batch by batch, as it is gathered. */
-const mostKept = 2 ** 29;
-
 /**
  * The same splits seen through an autoencoder (paper §4): images encoded,
  * scaled, and turned back by `toImages`. Nothing is encoded, and no weights are
  * read, before the first batch is asked for; the digests are known at once.
  *
+ * @param mostKept values of one orientation that are kept in memory; a larger
+ * set is encoded batch by batch, as it is gathered
  * @throws {Problem} if the autoencoder is missing or is not the one that the recipe describes
  */
-export async function openLatents(recipe: AutoencoderRecipe, pixels: Splits, data: DataRecipe): Promise<Splits> {
+export async function openLatents(
+  recipe: AutoencoderRecipe,
+  pixels: Splits,
+  data: DataRecipe,
+  mostKept = 2 ** 29,
+): Promise<Splits> {
   const { train, test } = pixels.images;
   const stored = await findAutoencoder(recipe, wholeSet(data), train);
   let bound: Promise<Autoencoder> | undefined;
   const open = () => bound ??= stored.read().then((flat) => bindAutoencoder(stored.definition, tf.tensor1d(flat)));
   const codec: Codec = { open, ...stored, shape: stored.definition.latentShape };
   return {
-    train: latentDataset(train, codec),
-    test: latentDataset(test, codec),
+    train: latentDataset(train, codec, mostKept),
+    test: latentDataset(test, codec, mostKept),
     images: pixels.images,
     toImages: (drawn) => decodeAll(drawn, codec, train.shape),
   };
@@ -49,7 +53,7 @@ interface Codec {
  * posterior, the same in every epoch and run, where the references draw anew
  * in each; a mirrored image is encoded mirrored.
  */
-function latentDataset(images: Dataset, codec: Codec): Dataset {
+function latentDataset(images: Dataset, codec: Codec, mostKept: number): Dataset {
   const { shape, weights, scale } = codec, dims = sizeOf(shape);
   const rng = createRng(0).fork("posterior").fork(images.split);
   const encode = async (rows: Int32Array, mirrored: boolean) => {

@@ -35,6 +35,8 @@ export function limitRecipe(
       samples: Math.min(evaluation.samples, limit),
       images: Math.min(evaluation.images, Math.max(limit, 2)),
       pictures: Math.min(evaluation.pictures, 2),
+      ...(evaluation.latency &&
+        { latency: { ...evaluation.latency, batches: [evaluation.latency.batches[0]!], repeats: 1 } }),
       guidanceSearch: {
         ...evaluation.guidanceSearch,
         samples: Math.min(evaluation.guidanceSearch.samples, limit),

@@ -11,6 +11,7 @@ import { samplerName } from "../results/figures.ts";
 import { evaluateCell, type HeldOut, type StageFigures, writeStageFigures } from "./cell.ts";
 import { printPlan } from "./dry_run.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { freshModels, measureLatency } from "./latency.ts";
 import { limitRecipe } from "./limit.ts";
 import { drawPictures } from "./pictures.ts";
 import { type CellPlan, planRows, type RowPlan, stagesOf, type StudentPlan } from "./plan.ts";
@@ -76,7 +77,34 @@ async function runRow(run: Run, plan: RowPlan): Promise<void> {
       await makePictures(run, plan, guidance, folder, teacher && await inputs());
     });
   }
+  if (plan.latency) await run.stage(plan.latency, (folder) => timeRow(run, plan, folder));
   if (open) (await open).dispose();
+}
+
+async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, folder: string): Promise<void> {
+  const { samplers, guidance, latency } = recipe.evaluation;
+  const { shape, classes } = bench.train;
+  const rng = createRng(0).fork("latency");
+  const { flow, student, dispose } = freshModels(row, bench.train, rng);
+  try {
+    const { noiseStd } = row.teacher;
+    const what = {
+      row: row.name,
+      flow,
+      student,
+      noiseStd,
+      samplers,
+      guidance,
+      ...latency!,
+      shape,
+      classes,
+      rng,
+      signal,
+    };
+    await writeStageFigures(folder, { figures: await measureLatency(what) });
+  } finally {
+    dispose();
+  }
 }
 
 async function runStudent(
@@ -134,11 +162,11 @@ function teacherInputs(
   { bench, recipe, signal }: Run,
   { row }: RowPlan,
   flow: NormalizingFlow,
-  { sigma }: Coupling,
+  coupling: Coupling,
 ): TeacherInputs {
   const { noiseStd } = row.teacher;
   const label = `${row.name} teacher`;
-  return { bench, flow, noiseStd, sigma: sigma!, evaluation: recipe.evaluation, label, signal };
+  return { bench, flow, noiseStd, coupling, evaluation: recipe.evaluation, label, signal };
 }
 
 async function makePictures(

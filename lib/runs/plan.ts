@@ -21,6 +21,8 @@ export interface RowPlan {
   readonly students: readonly StudentPlan[];
   /** Pictures of the same seeds under each guidance, of the first seed's student. */
   readonly pictures: readonly PicturesPlan[];
+  /** Teacher and students timed against each other, where that is asked for. */
+  readonly latency?: StagePlan;
 }
 
 /** Where a row's teacher comes from, and what is measured of it. */
@@ -64,6 +66,8 @@ export async function planRows(recipe: ResolvedRecipe, options: RunOptions, spli
     recipe,
     options,
     data: { train: splits.train.digest, test: splits.test.digest },
+    shape: splits.train.shape,
+    classes: splits.train.classes,
     features: await hashFile(`${recipe.features.pretrained}/features.safetensors`),
     stage: (stage, name) => planStage(stage, { forced: isForced(options, name), scope: scopeOf(recipe) }),
   };
@@ -74,12 +78,13 @@ export async function planRows(recipe: ResolvedRecipe, options: RunOptions, spli
 
 /** Every stage of some rows once, in the order in which they run. */
 export function stagesOf(rows: readonly RowPlan[]): StagePlan[] {
-  const all = rows.flatMap(({ teacher, coupling, students, pictures }) => [
+  const all = rows.flatMap(({ teacher, coupling, students, pictures, latency }) => [
     ...(teacher?.training ? [teacher.training] : []),
     coupling,
     ...(teacher?.figures ?? []).map(({ plan }) => plan),
     ...students.flatMap(({ plan, cells }) => [plan, ...cells.map((cell) => cell.plan)]),
     ...pictures.map(({ plan }) => plan),
+    ...(latency ? [latency] : []),
   ]);
   return [...new Map(all.map((plan) => [plan.folder, plan])).values()];
 }
@@ -89,6 +94,8 @@ interface Shared {
   readonly recipe: ResolvedRecipe;
   readonly options: RunOptions;
   readonly data: { readonly train: string; readonly test: string };
+  readonly shape: readonly [number, number, number];
+  readonly classes: number;
   /** SHA-256 of the feature network. */
   readonly features: string;
   readonly stage: (stage: Stage, name: StageName) => Promise<StagePlan>;
@@ -130,7 +137,30 @@ async function planRow(shared: Shared, row: RowRecipe): Promise<RowPlan> {
       pictures.push({ guidance, plan: await stage({ kind: "pictures", name, key }, "evaluation") });
     }
   }
-  return { row, ...(teacher && { teacher: teacher.plan }), coupling, students, pictures };
+  const latency = row.metrics.includes("latency") ? await planLatency(shared, row) : undefined;
+  return { row, ...(teacher && { teacher: teacher.plan }), coupling, students, pictures, ...(latency && { latency }) };
+}
+
+/** No model is trained for it: the shape of the images is all that it takes from the data. */
+async function planLatency({ recipe, options, shape, classes, stage }: Shared, row: RowRecipe): Promise<StagePlan> {
+  const { teacher, student } = row;
+  const { samplers, guidance, latency } = recipe.evaluation;
+  const models = [{ flow: teacher.model.kind }, { velocity: student.model.kind }];
+  const sampling = ["sampling/teacher.ts", "sampling/ode.ts", "sampling/guidance.ts"];
+  const key = {
+    row: row.name, // by which its figures go
+    teacher: teacher.model,
+    student: student.model,
+    noiseStd: teacher.noiseStd,
+    shape,
+    classes,
+    samplers,
+    guidance,
+    latency,
+    engine: options.engine,
+    code: await codeVersion([...models, ...sampling, "metrics/latency.ts"]),
+  };
+  return await stage({ kind: "latency", name: `latency ${row.name}`, key }, "evaluation");
 }
 
 async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: TeacherPlan; key: string }> {
@@ -171,6 +201,7 @@ async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: Teac
 const distanceEntries = [
   "sampling/draw.ts",
   "sampling/golden_section.ts",
+  "metrics/classifier.ts",
   "metrics/features.ts",
   "metrics/frechet.ts",
   "metrics/statistics.ts",

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../core/files.ts";
 import { say } from "../core/terminal.ts";
+import type { Engine } from "../engine/mod.ts";
 import { factInfo } from "../metrics/coupling_facts.ts";
 import { figures as metricInfos } from "../metrics/mod.ts";
 import { printRecipe } from "../recipes/print.ts";
@@ -9,6 +10,7 @@ import { type Figures, parseFigureKey, samplerName, writeFigures } from "../resu
 import { differenceInfo, differenceName } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
 import { collectProvenance, writeProvenance } from "../results/provenance.ts";
+import { latencyPlotsOf, writeLatencyPlot } from "../reports/latency_plot.ts";
 import { plotsOf, writePlot } from "../reports/plot.ts";
 import { writeGrid } from "../reports/png_grid.ts";
 import { renderTerminal, writeTable } from "../reports/table.ts";
@@ -35,9 +37,8 @@ export async function reportRun(
   await writeFileAtomic(join(out, "resolved.yaml"), printRecipe(recipe));
   await writePlots(out, figures);
   await writeSamples(out, recipe, bench, rows);
-  if (recipe.evaluation.guidance.includes("search")) {
-    await writeFileAtomic(join(out, "guidance.json"), await searchLog(rows));
-  }
+  const searches = await searchLog(rows);
+  if (searches.length > 0) await writeFileAtomic(join(out, "guidance.json"), `{\n${searches.join(",\n")}\n}\n`);
   const provenance = await collectProvenance({ recipe, overrides: options.overrides, engine: bench.engine, seconds });
   await writeProvenance(join(out, "provenance.json"), provenance);
   console.log(renderTerminal(figures, paper));
@@ -61,6 +62,10 @@ async function captioned(
   const metrics = own.flatMap((metric) =>
     metric === "frechet" ? [metric, ...Object.keys(differences).filter((name) => found.includes(name))] : [metric]
   );
+  const notes = [
+    ...(rows.some(({ latency }) => latency) ? [latencyNote(recipe, bench.engine)] : []),
+    ...(options.limit !== undefined ? [`Cut to ${options.limit} samples: not comparable with anything.`] : []),
+  ];
   return {
     caption: {
       title: recipe.title,
@@ -71,8 +76,8 @@ async function captioned(
       features: bench.featuresName,
       samples: recipe.evaluation.samples,
       seeds: recipe.seeds,
-      guidance: guidanceNote(recipe),
-      ...(options.limit !== undefined && { notes: [`Cut to ${options.limit} samples: not comparable with anything.`] }),
+      guidance: guidanceNote(recipe, rows),
+      ...(notes.length > 0 && { notes }),
     },
     metrics: Object.fromEntries(
       metrics.map((metric) => [metric, metricInfos[metric] ?? differences[metric] ?? factInfo(metric)]),
@@ -82,7 +87,13 @@ async function captioned(
 }
 
 /** How the guided figures came about, for the caption. */
-function guidanceNote({ evaluation }: ResolvedRecipe): string {
+function guidanceNote({ evaluation }: ResolvedRecipe, rows: readonly RowPlan[]): string {
+  if (rows.every(({ row }) => row.metrics.every((metric) => metric === "latency"))) {
+    return `guided is w = ${
+      evaluation.latency!.guidanceWeight
+    }, unguided w = 1; the weight does not change the work, ` +
+      `so none is searched for.`;
+  }
   if (!evaluation.guidance.includes("search")) return "none: every figure is unguided, w = 1; the paper's are guided.";
   const { low, high, iterations, samples, seeds } = evaluation.guidanceSearch;
   const searched = seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take";
@@ -90,8 +101,17 @@ function guidanceNote({ evaluation }: ResolvedRecipe): string {
     `samples, for each row, checkpoint and solver, ${searched}; unguided is w = 1.`;
 }
 
+function latencyNote({ evaluation }: ResolvedRecipe, { version, device }: Engine): string {
+  return `Latency: untrained models (weights do not change the work), float32, ${version} on ${device}; medians of ` +
+    `${
+      evaluation.latency!.repeats
+    } rounds in which all run in turn, ± is the standard error of the median; speed-ups ` +
+    `are taken within each round. Timings move from run to run: this table's figures.json is not the same bytes again.`;
+}
+
 async function writePlots(out: string, figures: Figures): Promise<void> {
   for (const plot of plotsOf(figures)) await writePlot(join(out, `${plot.name}.svg`), figures, plot);
+  for (const plot of latencyPlotsOf(figures)) await writeLatencyPlot(join(out, `${plot.name}.svg`), figures, plot);
 }
 
 /** Rows of the picture: couplings within each solver, the last checkpoint of the first seed, columns the same noise. */
@@ -136,7 +156,7 @@ async function readPictures(folder: string) {
 }
 
 /** Every probe of every search, one a line. */
-async function searchLog(rows: readonly RowPlan[]): Promise<string> {
+async function searchLog(rows: readonly RowPlan[]): Promise<readonly string[]> {
   const lines: string[] = [];
   const add = async (name: string, { plan }: { plan: StagePlan }) => {
     const { search } = await readStage<StageFigures>(plan, "figures.json");
@@ -152,5 +172,5 @@ async function searchLog(rows: readonly RowPlan[]): Promise<string> {
     }
     for (const figures of teacher?.figures ?? []) await add(`${row.name} teacher`, figures);
   }
-  return `{\n${lines.join(",\n")}\n}\n`;
+  return lines;
 }

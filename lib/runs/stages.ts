@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { firstDifference } from "../core/difference.ts";
 import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { lock } from "./lock.ts";
@@ -58,7 +59,12 @@ export async function planStage(stage: Stage, options: PlanOptions = {}): Promis
   if (await exists(join(folder, doneFile))) return forced ? plan(false, "forced") : plan(true, "unchanged");
   if (await exists(folder)) return plan(false, "begun before, goes on from there");
   if (!await exists(last)) return plan(false, "not made yet");
-  return plan(false, firstDifference(JSON.parse(await readText(last)), stage.key));
+  return plan(false, whyAgain(JSON.parse(await readText(last)), stage.key));
+}
+
+function whyAgain(last: unknown, key: unknown): string {
+  const difference = firstDifference(last, key);
+  return /^(code|trainingCode) was /.test(difference) ? "the code changed" : difference;
 }
 
 /**
@@ -100,22 +106,6 @@ async function clear(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
     if (name !== "lock") await Deno.remove(join(folder, name), { recursive: true });
   }
-}
-
-/** The first value in which two keys differ, as a clause: `student.width was 64, is 128`. */
-export function firstDifference(before: unknown, now: unknown, path = ""): string {
-  const isMap = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
-  if (isMap(before) && isMap(now)) {
-    for (const name of new Set([...Object.keys(before), ...Object.keys(now)])) {
-      if (hashOf([before[name] ?? null]) === hashOf([now[name] ?? null])) continue;
-      return firstDifference(before[name], now[name], path ? `${path}.${name}` : name);
-    }
-  }
-  const short = (x: unknown) => {
-    const text = JSON.stringify(x) ?? "absent";
-    return text.length > 24 ? `${text.slice(0, 20)}…` : text;
-  };
-  return path === "code" ? "the code changed" : `${path} was ${short(before)}, is ${short(now)}`;
 }
 
 /** What a stage left in a JSON file. */

@@ -6,7 +6,7 @@ import { bindVelocity } from "../models/bind.ts";
 import type { VelocityDefinition, VelocityModel } from "../models/types.ts";
 import * as velocities from "../models/velocities.ts";
 import type { StudentRecipe } from "../recipes/types.ts";
-import { flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
+import { droppedInBatch, flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
 import { meanLoss, readLossLog } from "../training/loss_log.ts";
 import { readWeights } from "../training/weights.ts";
 import { keptAverage, lossLog, stepsFor, train } from "./train.ts";
@@ -50,8 +50,10 @@ export async function trainStudent(
     specs: definition.specs,
     loss: flowMatchingLoss(definition),
     batch: async (step) => {
-      const pairs = await coupling.sample(training.batch, rng.fork("pairs").at(step));
-      return await flowMatchingBatch(pairs, rng.fork("batch").at(step), { labelDropout: training.labelDropout, time });
+      const options = { labelDropout: training.labelDropout, time }, key = rng.fork("batch").at(step);
+      const dropped = droppedInBatch(training.batch, key, options);
+      const pairs = await coupling.sample(training.batch, rng.fork("pairs").at(step), dropped);
+      return await flowMatchingBatch(pairs, key, options);
     },
     training,
     rng,

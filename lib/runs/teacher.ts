@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parse } from "@std/yaml";
+import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
@@ -14,7 +15,7 @@ import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihoo
 import { readWeights } from "../training/weights.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
-import { firstDifference, type Stage } from "./stages.ts";
+import type { Stage } from "./stages.ts";
 import { epochRows, keptAverage, train } from "./train.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */

@@ -1,6 +1,6 @@
 import { createRng } from "../core/rng.ts";
 import { progress } from "../core/terminal.ts";
-import type { Dataset } from "../data/types.ts";
+import type { Coupling } from "../couplings/types.ts";
 import { tf } from "../engine/mod.ts";
 import { encodeSplit } from "../metrics/encode.ts";
 import { likelihood } from "../metrics/likelihood.ts";
@@ -8,6 +8,7 @@ import { priorMismatch } from "../metrics/prior_mismatch.ts";
 import type { Measurement } from "../metrics/types.ts";
 import { zDistances } from "../metrics/z_distance.ts";
 import type { FlowGuidance, NormalizingFlow } from "../models/types.ts";
+import { sizeOf } from "../nn/parameters.ts";
 import type { EvaluationRecipe, GuidanceRecipe } from "../recipes/types.ts";
 import { drawSamples } from "../sampling/draw.ts";
 import { goldenSection } from "../sampling/golden_section.ts";
@@ -25,8 +26,8 @@ export interface TeacherInputs {
   readonly flow: NormalizingFlow;
   /** η of paper §2.2. */
   readonly noiseStd: number;
-  /** σ_f, `[channels, height, width]`. */
-  readonly sigma: Float32Array;
+  /** What makes its output the student's noise. */
+  readonly coupling: Coupling;
   readonly evaluation: EvaluationRecipe;
   /** For the progress bar. */
   readonly label: string;
@@ -69,7 +70,8 @@ async function likelihoods(inputs: TeacherInputs): Promise<Record<string, Measur
 
 /** Paper §3.3 on the training set, or as much of it as the recipe looks at. */
 async function distancesOfCodes(inputs: TeacherInputs): Promise<Record<string, Measurement>> {
-  const { bench: { train }, flow, noiseStd, sigma, evaluation } = inputs;
+  const { bench: { train }, flow, noiseStd, evaluation } = inputs;
+  const sigma = inputs.coupling.sigma!;
   const pairs = Math.floor(Math.min(evaluation.images, train.size) / 2);
   return await withBar(inputs, `${inputs.label}, distances`, pairs, "pairs", (onProgress) =>
     zDistances({
@@ -84,22 +86,30 @@ async function distancesOfCodes(inputs: TeacherInputs): Promise<Record<string, M
     }));
 }
 
-/** z = f(x + ηε′, c)/σ_f of held-out images, `[count, …shape]`: what the student would have to be fed. */
-export async function heldOutNoise(
-  { bench: { test }, flow, noiseStd, sigma, evaluation }: Omit<TeacherInputs, "label" | "signal">,
-): Promise<HeldOut> {
-  const rows = Math.min(evaluation.images, test.size), dims = sigma.length;
-  const z = new Float32Array(rows * dims), labels = new Int32Array(rows);
+/** z of held-out images, `[count, …shape]`: what the student would have to be fed. */
+export async function heldOutNoise({ bench: { test }, flow, noiseStd, coupling, evaluation }: TeacherInputs) {
+  const rows = Math.min(evaluation.images, test.size), dims = sizeOf(test.shape);
+  const noise = new Float32Array(rows * dims), labels = new Int32Array(rows);
   let row = 0;
-  const rng = createRng(0).fork("heldOut");
-  for await (
-    const encoded of encodeSplit({ flow, dataset: test, noiseStd, batchSize: teacherBatch, rng, limit: rows })
-  ) {
+  const inputs = {
+    flow,
+    dataset: test,
+    noiseStd,
+    batchSize: teacherBatch,
+    rng: createRng(0).fork("heldOut"),
+    limit: rows,
+  };
+  for await (const encoded of encodeSplit(inputs)) {
+    const count = encoded.labels.length;
+    const z = tf.tidy(() =>
+      coupling.toNoise!(tf.tensor(encoded.noise, [count, ...test.shape]), tf.tensor1d(encoded.labels, "int32"))
+    );
+    noise.set(await z.data<"float32">(), row * dims);
     labels.set(encoded.labels, row);
-    encoded.noise.forEach((value, i) => z[row * dims + i] = value / sigma[i % dims]!);
-    row += encoded.labels.length;
+    z.dispose();
+    row += count;
   }
-  return { noise: z, labels };
+  return { noise, labels } satisfies HeldOut;
 }
 
 /** The Fréchet distance of the teacher's own samples, its training noise removed; guided as TarFlow's evaluation is. */
@@ -130,7 +140,7 @@ export async function teacherDraw(
   const { bench: { train }, flow, noiseStd, label } = inputs;
   const { count, stream, weight, labels, fromSeed } = options;
   const guidance: FlowGuidance | undefined = weight === undefined ? undefined : { weight, annealed: true };
-  const sigma = fromSeed === undefined ? undefined : tf.tensor(inputs.sigma, [1, ...train.shape]);
+  const sigma = fromSeed === undefined ? undefined : tf.tensor(inputs.coupling.sigma!, [1, ...train.shape]);
   const source = teacherSource(flow, { noiseStd, ...(guidance && { guidance }), ...(sigma && { sigma }) });
   const named = `${label}, decoding${weight === undefined ? "" : `, w ${weight.toPrecision(3)}`}`;
   const { data } = await withBar(inputs, named, count, "samples", (onProgress) =>

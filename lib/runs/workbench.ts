@@ -1,16 +1,13 @@
 import { Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import * as datasets from "../data/mod.ts";
-import { quantise } from "../data/quantise.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Engine, openEngine } from "../engine/mod.ts";
 import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
-import { extractFeatures, type FeatureNetwork } from "../metrics/features.ts";
+import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
-import { statisticsOf } from "../metrics/statistics.ts";
 import type { Measurement } from "../metrics/types.ts";
-import { sizeOf } from "../nn/parameters.ts";
 import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { openLatents } from "./latents.ts";
 
@@ -81,25 +78,18 @@ export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions,
   const cut = options.limit !== undefined || "images" in recipe.data;
   const full = cut ? (await loadSplits(wholeSet(recipe.data))).images.train : train;
   const { network } = await openFeatureArtifact(folder, full);
-  const { features } = await extractFeatures(network, train);
-  const reference = frechetReference(statisticsOf(features, features.length / train.size));
+  const reference = frechetReference(await featureStatistics(network, train));
   return { ...splits, engine, features: network, featuresName: `${folder} ${network.digest.slice(0, 8)}`, reference };
 }
 
 /** The Fréchet distance of drawn samples, `[count, …shape]`, from the training set. */
 export async function distanceOf(bench: Workbench, drawn: Float32Array): Promise<Measurement> {
-  const { features } = await featuresOf(bench, drawn);
+  const features = await extractFeatures(bench.features, await bench.toImages(drawn));
   return frechetMeasurement(features, bench.reference, { allowFewSamples: true });
 }
 
 /** The same as a bare number from few samples: what a search compares. */
 export async function roughDistance(bench: Workbench, drawn: Float32Array): Promise<number> {
-  const { features, count } = await featuresOf(bench, drawn);
-  return bench.reference.distance(statisticsOf(features, features.length / count), { allowFewSamples: true });
-}
-
-async function featuresOf(bench: Workbench, drawn: Float32Array) {
-  const images = quantise(await bench.toImages(drawn));
-  const { features } = await extractFeatures(bench.features, images);
-  return { features, count: drawn.length / sizeOf(bench.train.shape) };
+  const statistics = await featureStatistics(bench.features, await bench.toImages(drawn));
+  return bench.reference.distance(statistics, { allowFewSamples: true });
 }

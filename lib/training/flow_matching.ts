@@ -3,7 +3,7 @@ import type { Pairs } from "../couplings/types.ts";
 import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
 import type { VelocityDefinition } from "../models/types.ts";
 import type { Parameters } from "../nn/parameters.ts";
-import { dropLabels } from "./labels.ts";
+import { dropLabels, droppedRows } from "./labels.ts";
 import { interpolate, targetVelocity } from "./path.ts";
 import { sampleTimes, type TimeOptions } from "./times.ts";
 
@@ -24,6 +24,11 @@ export function flowMatchingLoss(student: VelocityDefinition): (parameters: Para
     const velocity = student.velocity(parameters, interpolate(data!, noise!, t!), t!, labels!);
     return meanOfSamples(velocity.sub(targetVelocity(data!, noise!)).square());
   };
+}
+
+/** `[size]`: 1 where the batch that `flowMatchingBatch` makes under the same key drops the label. */
+export function droppedInBatch(size: number, rng: Rng, { labelDropout }: FlowMatchingOptions): Uint8Array {
+  return droppedRows(size, labelDropout, rng.fork("labelDropout"));
 }
 
 /**

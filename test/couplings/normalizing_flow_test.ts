@@ -1,19 +1,42 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
+import { hashOf } from "../../lib/core/hash.ts";
 import { createRng } from "../../lib/core/rng.ts";
 import { normalizingFlow } from "../../lib/couplings/mod.ts";
-import type { Teacher } from "../../lib/couplings/types.ts";
+import type { Pairs, Teacher } from "../../lib/couplings/types.ts";
 import { tf } from "../../lib/engine/mod.ts";
 import { testOnEachEngine } from "../nn/engines.ts";
 import { greatest, momentsOf, randomTeacher, smallSet } from "./small_set.ts";
 
 const dataset = smallSet(), dimension = 16;
-const build = (teacher: Teacher, sigma: "perDimension" | "scalar" | "none") =>
-  normalizingFlow.build({ dataset, teacher, rng: createRng(1), flips: false }, { sigma });
+type Options = Parameters<typeof normalizingFlow.options.parse>[0];
+const build = (teacher: Teacher, options: Options, flips = false) =>
+  normalizingFlow.build({ dataset, teacher, rng: createRng(1), flips }, normalizingFlow.options.parse(options));
+
+async function bytesOf({ noise, data, labels, index }: Pairs) {
+  const values = {
+    noise: await noise.data<"float32">(),
+    data: await data.data<"float32">(),
+    labels: await labels.data<"int32">(),
+    index,
+  };
+  tf.dispose([noise, data, labels]);
+  return values;
+}
+
+/** f(rows, labels), read back. */
+async function encode({ flow }: Teacher, rows: Float32Array, labels: Int32Array): Promise<Float32Array> {
+  const noise = tf.tidy(() =>
+    flow.encode(tf.tensor4d(rows, [labels.length, 1, 4, 4]), tf.tensor1d(labels, "int32")).noise
+  );
+  const values = await noise.data<"float32">();
+  noise.dispose();
+  return values;
+}
 
 Deno.test("normalizingFlow asks for a teacher", async () => {
   const inputs = { dataset, rng: createRng(1), flips: false };
-  await assertRejects(() => normalizingFlow.build(inputs, { sigma: "none" }), Problem, "no teacher");
+  await assertRejects(() => normalizingFlow.build(inputs, normalizingFlow.options.parse({})), Problem, "no teacher");
 });
 
 await testOnEachEngine("normalizingFlow divides by σ_f of paper §3.2, per dimension or as one number", async () => {
@@ -33,7 +56,7 @@ await testOnEachEngine("normalizingFlow divides by σ_f of paper §3.2, per dime
       sigmas.map(() => 1),
     ]] as const
   ) {
-    const coupling = await build(teacher, kind);
+    const coupling = await build(teacher, { sigma: kind });
     const { sigmaMean, sigmaMin, sigmaMax } = coupling.facts;
     assertAlmostEquals(sigmaMean!, expected.reduce((a, b) => a + b) / dimension, 1e-5);
     assertAlmostEquals(sigmaMin!, Math.min(...expected), 1e-5);
@@ -50,7 +73,7 @@ await testOnEachEngine("normalizingFlow divides by σ_f of paper §3.2, per dime
 });
 
 await testOnEachEngine("normalizingFlow pairs the clean image with the encoding of a freshly noised one", async () => {
-  const teacher = randomTeacher(0.1), coupling = await build(teacher, "none");
+  const teacher = randomTeacher(0.1), coupling = await build(teacher, { sigma: "none" });
   const draws = 2048;
   const pairs = await coupling.sample(draws, createRng(4));
   const decoded = teacher.flow.decode(pairs.noise, pairs.labels);
@@ -67,6 +90,95 @@ await testOnEachEngine("normalizingFlow pairs the clean image with the encoding 
   teacher.dispose();
 });
 
+await testOnEachEngine(
+  "normalizingFlow's defaults are f(x + ηε′, c) / σ_f under fixed keys, to the last bit",
+  async () => {
+    // The digests are of what no engine computes: they hold everywhere, and for students trained before.
+    const golden = { false: "dc67956b7b4cbf65", true: "a53940ca42df4dd6" };
+    for (const flips of [false, true]) {
+      const teacher = randomTeacher(), coupling = await build(teacher, {}, flips);
+      const rng = createRng(2), { noise, data, labels, index } = await bytesOf(await coupling.sample(64, rng));
+      assertEquals(hashOf([[...data], [...labels], [...index]]).slice(0, 16), golden[`${flips}`]);
+      const draws = rng.fork("teacherNoise").normal(data.length);
+      const encoded = await encode(teacher, data.map((value, i) => value + 0.1 * draws[i]!), labels);
+      assertEquals(noise, encoded.map((value, i) => value / coupling.sigma![i % dimension]!));
+      coupling.dispose();
+      teacher.dispose();
+    }
+  },
+);
+
+await testOnEachEngine(
+  "normalizingFlow with draws: K has K noises an image and orientation, kept for good",
+  async () => {
+    const teacher = randomTeacher();
+    for (const flips of [false, true]) {
+      const coupling = await build(teacher, { draws: 3 }, flips), again = await build(teacher, { draws: 3 }, flips);
+      const sets = new Map<string, Set<string>>();
+      const seen = new Map<string, Set<string>>();
+      for (const [key, one] of [[5, coupling], [6, again]] as const) {
+        const { noise, data, index } = await bytesOf(await one.sample(4096, createRng(key)));
+        index.forEach((row, i) => {
+          const at = (values: Float32Array) => values.subarray(i * dimension, (i + 1) * dimension).join();
+          const image = `${row} ${at(data)}`, z = at(noise);
+          sets.set(image, (sets.get(image) ?? new Set()).add(z));
+          seen.set(z, (seen.get(z) ?? new Set()).add(image));
+        });
+      }
+      // 8192 draws of 42 images (84 with their mirror images) leave none out of three unseen but by a chance of 1e-15.
+      assertEquals([...sets.values()].map(({ size }) => size), Array(flips ? 84 : 42).fill(3));
+      assert([...seen.values()].every(({ size }) => size === 1));
+      coupling.dispose();
+      again.dispose();
+    }
+    teacher.dispose();
+  },
+);
+
+await testOnEachEngine(
+  "normalizingFlow with endpoint: noised pairs z with the very x + ηε′ that it encodes",
+  async () => {
+    const teacher = randomTeacher();
+    for (const draws of ["fresh", 2] as const) {
+      const clean = await build(teacher, { draws }), noised = await build(teacher, { draws, endpoint: "noised" });
+      const before = await bytesOf(await clean.sample(64, createRng(2)));
+      const after = await bytesOf(await noised.sample(64, createRng(2)));
+      assertEquals([after.noise, after.labels, after.index], [before.noise, before.labels, before.index]);
+      const encoded = await encode(teacher, after.data, after.labels);
+      assertEquals(after.noise, encoded.map((value, i) => value / noised.sigma![i % dimension]!));
+      const { variance } = momentsOf(after.data.map((value, i) => (value - before.data[i]!) / 0.1), 1);
+      assert(Math.abs(variance[0]! - 1) < 5 * Math.sqrt(2 / (64 * dimension)), `variance ${variance}`);
+      clean.dispose();
+      noised.dispose();
+    }
+    teacher.dispose();
+  },
+);
+
+await testOnEachEngine(
+  "normalizingFlow with teacherLabel: student encodes with ∅ where the label is dropped",
+  async () => {
+    const teacher = randomTeacher();
+    const own = await build(teacher, { endpoint: "noised" });
+    const shared = await build(teacher, { endpoint: "noised", teacherLabel: "student" });
+    const dropped = Uint8Array.from({ length: 40 }, (_, i) => i % 3 === 0 ? 1 : 0);
+    const plain = await bytesOf(await own.sample(40, createRng(2), dropped));
+    const student = await bytesOf(await shared.sample(40, createRng(2), dropped));
+    assertEquals([student.labels, student.index, student.data], [plain.labels, plain.index, plain.data]);
+    assertEquals((await bytesOf(await shared.sample(40, createRng(2)))).noise, plain.noise);
+    const blind = (await encode(teacher, plain.data, new Int32Array(40).fill(-1)))
+      .map((value, i) => value / own.sigma![i % dimension]!);
+    dropped.forEach((drop, i) => {
+      const at = (values: Float32Array) => values.subarray(i * dimension, (i + 1) * dimension);
+      const [got, expected, other] = [student.noise, ...(drop ? [blind, plain.noise] : [plain.noise, blind])].map(at);
+      assert(greatest(got!.map((value, k) => value - expected![k]!)) < 1e-6, `row ${i}`);
+      assert(greatest(got!.map((value, k) => value - other![k]!)) > 1e-3, `row ${i} is the same with ∅`);
+    });
+    for (const coupling of [own, shared]) coupling.dispose();
+    teacher.dispose();
+  },
+);
+
 await testOnEachEngine("normalizingFlow refuses a teacher whose noise is not finite", async () => {
   const broken: Teacher = {
     noiseStd: 0.1,
@@ -75,7 +187,7 @@ await testOnEachEngine("normalizingFlow refuses a teacher whose noise is not fin
       encode: (data, labels) => ({ noise: tf.log(tf.sub(data, 5)), logDeterminant: tf.zeros(labels.shape) }),
     },
   };
-  const error = await assertRejects(() => build(broken, "perDimension"), Problem, "not finite");
+  const error = await assertRejects(() => build(broken, {}), Problem, "not finite");
   assertEquals(error.exitCode, 70);
 });
 

@@ -74,6 +74,36 @@ Deno.test("frechetMeasurement() has a standard error that matches the spread ove
   assert(claimed / spread > 0.75 && claimed / spread < 1.35, `claimed ${claimed}, observed ${spread}`);
 });
 
+Deno.test("frechetReference() knows the slope of its distance, whichever way the moments move", () => {
+  const dims = 7;
+  const reference = frechetReference(statisticsOf(correlated(createRng(1), 200, dims, 0), dims));
+  const at = statisticsOf(correlated(createRng(2), 150, dims, 0.4), dims);
+  const slope = reference.slope(at), step = 1e-4;
+  for (const seed of [3, 4, 5]) {
+    const toward = statisticsOf(correlated(createRng(seed), 150, dims, seed - 4), dims);
+    const along = (from: Float64Array, to: Float64Array, by: number) => from.map((x, i) => x + by * (to[i]! - x));
+    const moved = (by: number): Statistics => ({
+      ...at,
+      mean: along(at.mean, toward.mean, by),
+      covariance: along(at.covariance, toward.covariance, by),
+    });
+    const expected = (reference.distance(moved(step)) - reference.distance(moved(-step))) / (2 * step);
+    const inner = (a: Float64Array, from: Float64Array, to: Float64Array) =>
+      a.reduce((sum, x, i) => sum + x * (to[i]! - from[i]!), 0);
+    const actual = inner(slope.mean, at.mean, toward.mean) + inner(slope.covariance, at.covariance, toward.covariance);
+    relativelyEqual(actual, expected, 1e-6);
+  }
+});
+
+Deno.test("frechetMeasurement() has nearly the same standard error from the slope as from every group's distance", () => {
+  const dims = 24;
+  const reference = frechetReference(statisticsOf(correlated(createRng(7), 5000, dims, 0), dims));
+  const rows = correlated(createRng(8), 2000, dims, 0.1);
+  const exact = frechetMeasurement(rows, reference), linear = frechetMeasurement(rows, reference, { linear: true });
+  assertEquals(linear.value, exact.value);
+  relativelyEqual(linear.standardError!, exact.standardError!, 0.05);
+});
+
 Deno.test("frechetMeasurement() has the value of frechetDistance() and is the same at every call", () => {
   const rows = correlated(createRng(5), 101, 4, 1);
   const other = statisticsOf(correlated(createRng(6), 300, 4, 0), 4);

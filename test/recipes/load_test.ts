@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { parseRecipeText } from "../../lib/recipes/document.ts";
-import { listExperiments, loadRecipe, resolveDocument } from "../../lib/recipes/load.ts";
+import { listAblations, listExperiments, loadRecipe, resolveDocument } from "../../lib/recipes/load.ts";
 import { printRecipe, readResolved } from "../../lib/recipes/print.ts";
 import { rowRecipe, rowRecipes } from "../../lib/recipes/rows.ts";
 import { type CouplingRecipe, scales } from "../../lib/recipes/types.ts";
@@ -13,10 +13,15 @@ async function resolve(text: string) {
   return await resolveDocument(await parseRecipeText("recipe.yaml", text), "small", "quick");
 }
 
-Deno.test("every experiment of the project resolves at each of its scales", async () => {
-  const names = await listExperiments();
-  assert(names.length > 0);
-  for (const name of names) {
+/** Experiments and ablations, under the names that `loadRecipe` takes. */
+async function everyName(): Promise<readonly string[]> {
+  const experiments = await listExperiments(), ablations = await listAblations();
+  assert(experiments.length > 0 && ablations.length > 0);
+  return [...experiments, ...ablations.map((name) => `ablations/${name}`)];
+}
+
+Deno.test("every experiment and ablation of the project resolves at each scale", async () => {
+  for (const name of await everyName()) {
     for (const scale of scales) {
       const { recipe } = await loadRecipe(name, scale);
       assertEquals([recipe.experiment, recipe.scale], [name, scale]);
@@ -24,8 +29,8 @@ Deno.test("every experiment of the project resolves at each of its scales", asyn
   }
 });
 
-Deno.test("readResolved() of printRecipe() is the recipe, at every scale of every experiment", async () => {
-  for (const name of await listExperiments()) {
+Deno.test("readResolved() of printRecipe() is the recipe, at every scale of every experiment and ablation", async () => {
+  for (const name of await everyName()) {
     for (const scale of scales) {
       const { recipe } = await loadRecipe(name, scale);
       const text = printRecipe(recipe);
@@ -76,19 +81,44 @@ Deno.test("a recipe that extends another is a difference from it, at each scale"
   await Deno.mkdir(folder, { recursive: true });
   try {
     await Deno.writeTextFile(`${folder}/parent.yaml`, recipeText);
-    const child = `title: More noise\nextends: ${folder}/parent.yaml\nbase: { teacher: { noiseStd: 0.3 } }\n`;
-    const { recipe } = await resolve(child);
+    const child = (parent: string) =>
+      `title: More noise\nextends: ${folder}/${parent}.yaml\nbase: { teacher: { noiseStd: 0.3 } }\n`;
+    const { recipe } = await resolve(child("parent"));
     assertEquals([recipe.title, recipe.version, recipe.teacher.noiseStd], ["More noise", 3, 0.3]);
-    await Deno.writeTextFile(`${folder}/chain.yaml`, child);
-    const chain = child.replace("parent.yaml", "chain.yaml");
+    // Four above one, the last word being the lowest's.
+    for (const [name, parent] of [["a", "parent"], ["b", "a"], ["c", "b"], ["d", "c"]] as const) {
+      await Deno.writeTextFile(`${folder}/${name}.yaml`, child(parent).replace("0.3", `0.3${name.charCodeAt(0)}`));
+    }
+    assertEquals((await resolve(child("c"))).recipe.teacher.noiseStd, 0.3);
+    assertEquals((await resolve(child("c").replace(/base.*/, ""))).recipe.teacher.noiseStd, 0.399);
     await assertRejects(
-      () => resolve(chain),
+      () => resolve(child("d")),
       Problem,
-      `recipe.yaml:2:10: extends: ${folder}/chain.yaml itself extends a recipe; only one level is allowed`,
+      `${folder}/a.yaml:2:10: extends: expected at most 4 recipes above one: ` +
+        `recipe.yaml extends ${
+          ["d", "c", "b", "a", "parent"].map((name) => `${folder}/${name}.yaml`).join(" extends ")
+        }`,
+    );
+    await Deno.writeTextFile(`${folder}/a.yaml`, child("./c"));
+    await assertRejects(
+      () => resolve(child("b")),
+      Problem,
+      `${folder}/c.yaml:2:10: extends: expected a recipe that does not extend this one in turn: ` +
+        ["b", "a", "c", "b"].map((name) => `${folder}/${name}.yaml`).join(" extends "),
     );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("null in a difference deletes what stands above it, and names the nearest key where nothing does", async () => {
+  const { recipe } = await resolve(recipeText.replace("quick: {}", "quick: { rows: { FM: null }, flips: null }"));
+  assertEquals([Object.keys(recipe.rows), recipe.flips], [["NFM"], false]);
+  const again = recipeText.replace(
+    "quick: {}",
+    "quick: { rows: { FM: null, FM 2: { coupling: { kind: independent } } } }",
+  );
+  assertEquals(Object.keys((await resolve(again)).recipe.rows), ["NFM", "FM 2"]);
 });
 
 /** A change of the text, and the whole message it must give. */
@@ -225,6 +255,22 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
     "labelDropout: 0 }\n  rows",
     "recipe.yaml:20:23: student.training.labelDropout: expected more than 0: guidance needs a student that has seen dropped labels",
   ],
+  [
+    "kind: normalizingFlow }",
+    "kind: normalizingFlow, whitening: class }",
+    'recipe.yaml:25:53: rows.NFM.coupling.whitening: expected none, or sigma: none beside it, since it takes the place of σ_f, got "class"',
+  ],
+  [
+    "quick: {}",
+    "quick: { rows: { NFMM: null } }",
+    'recipe.yaml:37:20: rows.NFMM: expected a value, or for null a key that is there to delete; did you mean "rows.NFM"?',
+  ],
+  [
+    "quick: {}",
+    "quick: { teacher: { other: { deep: ~ } } }",
+    "recipe.yaml:37:32: teacher.other.deep: expected a value, or for null a key that is there to delete",
+  ],
+  ["seeds: [0]", "seeds:", "recipe.yaml:5:3: seeds: expected a value, or for null a key that is there to delete"],
   [
     "version: 3",
     "version: three",

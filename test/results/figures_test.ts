@@ -122,6 +122,7 @@ Deno.test("writeFigures() and readFigures() agree; a damaged file is one sentenc
       text.slice(0, -9),
       text.replace('"value": 2.500', '"value": "x"'),
       text.replace("FM / frechet", "FM"),
+      text.replace("FM / frechet", "FM / loss"),
     ]
   ) {
     const problem = await assertRejects(

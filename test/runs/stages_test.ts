@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
-import { firstDifference, planStage, readStage, runStage } from "../../lib/runs/stages.ts";
+import { planStage, readStage, runStage } from "../../lib/runs/stages.ts";
 
 const stage = (key: Record<string, unknown>) => ({ kind: "student", name: "student NFM seed 0", key } as const);
 const make = async (folder: string) => await Deno.writeTextFile(`${folder}/value.json`, "7");
@@ -73,8 +73,3 @@ Deno.test("runStage() refuses a stage that another process is making, and names 
     await reader.cancel();
     assertEquals((await runStage(plan, make)).skipped, false, "the lock went with the process");
   }));
-
-Deno.test("firstDifference() names the path of the first value that changed", () => {
-  assertEquals(firstDifference({ a: { b: [1, 2] } }, { a: { b: [1, 3] } }), "a.b was [1,2], is [1,3]");
-  assertEquals(firstDifference({ a: 1 }, { a: 1, b: "x" }), 'b was absent, is "x"');
-});

@@ -190,6 +190,13 @@ Deno.test("sampler() lets timers run while it works", async () => {
   const [noise, labels] = start();
   let turned = false;
   setTimeout(() => turned = true);
-  (await sampler({ method: "euler", nfe: 2 }).sample(unguided(gaussianField), noise, labels)).data.dispose();
+  const slow: VelocityModel = {
+    velocity(x, t, labels) {
+      const began = performance.now();
+      while (performance.now() - began < 2); // the timer is due from here on
+      return gaussianField.velocity(x, t, labels);
+    },
+  };
+  (await sampler({ method: "euler", nfe: 3 }).sample(unguided(slow), noise, labels)).data.dispose();
   assert(turned);
 });

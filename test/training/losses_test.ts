@@ -6,7 +6,7 @@ import { sit } from "../../lib/models/sit.ts";
 import { tarflow } from "../../lib/models/tarflow.ts";
 import type { FlowDefinition, VelocityDefinition } from "../../lib/models/types.ts";
 import { initialize } from "../../lib/nn/parameters.ts";
-import { flowMatchingBatch, flowMatchingLoss } from "../../lib/training/flow_matching.ts";
+import { droppedInBatch, flowMatchingBatch, flowMatchingLoss } from "../../lib/training/flow_matching.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../../lib/training/max_likelihood.ts";
 import { defaultOptimizer } from "../../lib/training/optimizer.ts";
 import { interpolate, targetVelocity } from "../../lib/training/path.ts";
@@ -94,6 +94,9 @@ testOnEngines(
     const dropped = labels.filter((label) => label === -1).length;
     assertAlmostEquals(dropped / count, 0.1, 5 * Math.sqrt(0.09 / count));
     labels.forEach((label, i) => assert(label === -1 || label === i % 3));
+    // What the coupling is told of before it draws the pairs.
+    const told = droppedInBatch(count, rng.at(3), { labelDropout: 0.1, time: uniform });
+    assertEquals([...told], labels.map((label) => label === -1 ? 1 : 0));
     for (const key of ["data", "noise", "t", "labels"]) {
       assertEquals(
         await again[key]!.data(),

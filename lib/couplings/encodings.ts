@@ -1,53 +1,46 @@
-import { Problem } from "../core/problem.ts";
 import { tf } from "../engine/mod.ts";
 import { dimensionOf, imageTensor, labelTensor } from "./data_draw.ts";
 import type { CouplingInputs, Teacher } from "./types.ts";
+
+/** A piece of the training set as the teacher encodes it. */
+export interface Encodings {
+  /** `[rows, channels · height · width]`: f(x + ηε′, c), not yet divided by anything. */
+  readonly noise: Float32Array;
+  /** `[rows]`. */
+  readonly labels: Int32Array;
+}
 
 /** Images encoded at a time. */
 const chunk = 256;
 
 /**
- * E[f(x + ηε′, c)²] per dimension (σ_f² of paper §3.2), over every image
- * of the dataset with one draw of ε′ and, with flips, one toss of the coin
- * each; accumulated in float64. Of `samples` images drawn at random, where
- * that is less than all.
+ * f(x + ηε′, c) of every image of the dataset, with one draw of ε′ and, with
+ * flips, one toss of the coin each: what σ_f of paper §3.2 is an expectation
+ * over. Of `samples` images drawn at random, where that is less than all.
  *
- * @returns `[channels · height · width]`
- * @throws {Problem} exit code 70, when the teacher's noise is not finite
+ * @param note what the progress bar says
  */
-export async function secondMoments(
+export async function* encodings(
   inputs: CouplingInputs,
   teacher: Teacher,
+  note: string,
   samples = inputs.dataset.size,
-): Promise<Float64Array> {
+): AsyncGenerator<Encodings> {
   const { dataset, onProgress } = inputs;
-  const dimension = dimensionOf(dataset.shape);
-  const every = samples >= dataset.size;
-  const rows = every
+  const rows = samples >= dataset.size
     ? Int32Array.from({ length: dataset.size }, (_, row) => row)
     : inputs.rng.fork("sigmaRows").permutation(dataset.size).slice(0, samples);
-  const sums = new Float64Array(dimension);
   for (let start = 0; start < rows.length; start += chunk) {
-    const noise = await encodeRows(inputs, teacher, rows.slice(start, start + chunk));
-    for (let i = 0; i < noise.length; i += dimension) {
-      for (let k = 0; k < dimension; k++) sums[k]! += noise[i + k]! ** 2;
-    }
-    onProgress?.(Math.min(1, (start + chunk) / rows.length), "measuring the teacher's σ over the training set");
+    yield await encodeRows(inputs, teacher, rows.slice(start, start + chunk));
+    onProgress?.(Math.min(1, (start + chunk) / rows.length), note);
   }
-  if (!sums.every((sum) => Number.isFinite(sum) && sum > 0)) {
-    throw new Problem(
-      "The teacher's noise is not finite over the training set, so it has no σ: train the teacher again at a lower rate",
-      { exitCode: 70 },
-    );
-  }
-  return sums.map((sum) => sum / rows.length);
 }
 
 async function encodeRows(
   { dataset, flips, rng }: CouplingInputs,
   { flow, noiseStd }: Teacher,
   index: Int32Array,
-): Promise<Float32Array> {
+): Promise<Encodings> {
   // Keyed by image, so that the result does not depend on the chunk.
   const keys = Array.from(index, (row) => rng.fork("sigma").at(row));
   const mirrored = flips ? Uint8Array.from(keys, (key) => key.fork("flip").integers(1, 2)[0]!) : undefined;
@@ -57,5 +50,5 @@ async function encodeRows(
   const noise = tf.tidy(() => flow.encode(imageTensor(noisy, dataset), labelTensor(labels)).noise);
   const values = await noise.data<"float32">();
   noise.dispose();
-  return values;
+  return { noise: values, labels };
 }

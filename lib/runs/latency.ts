@@ -1,0 +1,153 @@
+import { progress } from "../core/terminal.ts";
+import type { Rng } from "../core/rng.ts";
+import type { Dataset } from "../data/types.ts";
+import { type Tensor, tf } from "../engine/mod.ts";
+import {
+  type Contenders,
+  interleave,
+  type LatencyFigure,
+  latencyName,
+  medianMeasurement,
+  speedupMeasurement,
+} from "../metrics/latency.ts";
+import type { Measurement } from "../metrics/types.ts";
+import { bindFlow, bindVelocity } from "../models/bind.ts";
+import type { FlowGuidance, NormalizingFlow, VelocityModel } from "../models/types.ts";
+import { initialize } from "../nn/parameters.ts";
+import type { GuidanceRecipe, RowRecipe, SamplerRecipe } from "../recipes/types.ts";
+import { type FigureKey, figureKey, samplerName } from "../results/figures.ts";
+import { balancedLabels, type SampleSource, studentSource } from "../sampling/draw.ts";
+import { withGuidance } from "../sampling/guidance.ts";
+import { sampler } from "../sampling/ode.ts";
+import { teacherSource } from "../sampling/teacher.ts";
+import { velocityOf } from "./student.ts";
+import { flowOf } from "./teacher.ts";
+
+/** Two models that are timed against each other, and how. */
+export interface LatencyInputs {
+  readonly flow: NormalizingFlow;
+  /** η of paper §2.2: the teacher's samples are denoised by it. */
+  readonly noiseStd: number;
+  readonly student: VelocityModel;
+  readonly samplers: readonly SamplerRecipe[];
+  /** Samples drawn at once. */
+  readonly batches: readonly number[];
+  /** `search` stands for guided; the weight does not change the work, so none is searched for. */
+  readonly guidance: readonly GuidanceRecipe[];
+  readonly guidanceWeight: number;
+  /** Rounds: one run of each contender. */
+  readonly repeats: number;
+  /** `[channels, height, width]`. */
+  readonly shape: readonly [number, number, number];
+  readonly classes: number;
+  readonly rng: Rng;
+  /** The table's row, and how progress calls it. */
+  readonly row: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Seconds a sample of the teacher (cached decoding, then its denoising step;
+ * and decoding alone) and of the student under each solver, in one process and
+ * precision (paper Table 8). A run starts from noise and labels on the device
+ * and ends when the images have been read back.
+ *
+ * @returns by `figureKey`; a speed-up is over the teacher with denoising, batch and guidance alike
+ */
+export async function measureLatency(inputs: LatencyInputs): Promise<Record<string, Measurement>> {
+  const { batches, guidance, row, samplers, repeats, signal } = inputs;
+  const figures: Record<string, Measurement> = {};
+  const runs = batches.length * guidance.length * (samplers.length + 2) * (repeats + 1);
+  const bar = progress(`latency ${row}`, runs, "runs");
+  try {
+    let before = 0;
+    for (const kind of guidance) {
+      for (const batch of batches) {
+        const [noise, labels] = startOf(inputs, batch);
+        const seconds = await interleave(contenders(inputs, kind, noise, labels), {
+          repeats,
+          onRun: (done) => {
+            signal.throwIfAborted();
+            bar.update(before + done, `batch ${batch}`);
+          },
+        });
+        before += (samplers.length + 2) * (repeats + 1);
+        tf.dispose([noise, labels]);
+        Object.assign(figures, figuresOf(inputs, kind, batch, seconds));
+      }
+    }
+  } finally {
+    bar.stop();
+  }
+  return figures;
+}
+
+const teacherName = "teacher", decodingName = "decoding";
+
+function contenders(inputs: LatencyInputs, kind: GuidanceRecipe, noise: Tensor, labels: Tensor): Contenders {
+  const { flow, noiseStd, student, samplers, guidanceWeight } = inputs;
+  const weight = kind === "unguided" ? 1 : guidanceWeight;
+  const guided: { guidance?: FlowGuidance } = weight === 1 ? {} : { guidance: { weight, annealed: true } };
+  const field = withGuidance(student, weight);
+  const run = (source: SampleSource) => async () => {
+    const { data } = await source(noise, labels);
+    await data.data();
+    data.dispose();
+  };
+  return {
+    [teacherName]: run(teacherSource(flow, { noiseStd, ...guided })),
+    [decodingName]: run(teacherSource(flow, guided)),
+    ...Object.fromEntries(
+      samplers.map((options) => [samplerName(options), run(studentSource(sampler(options), field))]),
+    ),
+  };
+}
+
+/** What all contenders of a batch size start from. */
+function startOf({ shape, classes, rng }: LatencyInputs, batch: number): [Tensor, Tensor] {
+  const values = rng.fork("noise").at(batch).normal(batch * shape[0] * shape[1] * shape[2]);
+  return [tf.tensor(values, [batch, ...shape]), tf.tensor1d(balancedLabels(batch, classes), "int32")];
+}
+
+function figuresOf(
+  { row, samplers }: LatencyInputs,
+  kind: GuidanceRecipe,
+  batch: number,
+  seconds: Readonly<Record<string, Float64Array>>,
+): Record<string, Measurement> {
+  const guidance: NonNullable<FigureKey["guidance"]> = kind === "unguided" ? "unguided" : "guided";
+  const figures: Record<string, Measurement> = {};
+  const put = (of: { row: string; sampler?: string }, figure: LatencyFigure, measured: Measurement) =>
+    figures[figureKey({ ...of, guidance, metric: latencyName(figure, batch) })] = measured;
+  const each = (name: string) => seconds[name]!.map((whole) => whole / batch);
+  const teacher = each(teacherName);
+  put({ row: `${row} teacher` }, "seconds", medianMeasurement(teacher));
+  put({ row: `${row} teacher` }, "decodeSeconds", medianMeasurement(each(decodingName)));
+  for (const solver of samplers.map(samplerName)) {
+    put({ row, sampler: solver }, "seconds", medianMeasurement(each(solver)));
+    put({ row, sampler: solver }, "speedup", speedupMeasurement(teacher, each(solver)));
+  }
+  return figures;
+}
+
+/** A row's teacher and student with the weights that training would start from: what they cost does not depend on them. */
+export function freshModels(row: RowRecipe, dataset: Dataset, rng: Rng) {
+  const [flow, velocity] = [flowOf(row.teacher, dataset), velocityOf(row.student, dataset)];
+  const vectors = ([["teacher", flow], ["student", velocity]] as const).map(([name, { specs }]) =>
+    tf.tensor1d(initialize(specs, rng.fork(name)))
+  );
+  return {
+    flow: bindFlow(flow, vectors[0]!),
+    student: bindVelocity(velocity, vectors[1]!),
+    dispose: () => tf.dispose(vectors),
+  };
+}
+
+/** Tokens of an image in a row's teacher and student, by `figureKey`: what the teacher's latency grows with. */
+export function tokenFigures({ name, teacher, student }: RowRecipe, { shape }: Dataset): Record<string, Measurement> {
+  const tokens = (patch: number) => ({ value: (shape[1] / patch) * (shape[2] / patch), sampleCount: 1 });
+  return {
+    [figureKey({ row: `${name} teacher`, metric: "tokens" })]: tokens(teacher.model.patch),
+    [figureKey({ row: name, metric: "tokens" })]: tokens(student.model.patch),
+  };
+}
