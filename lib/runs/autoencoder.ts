@@ -9,6 +9,7 @@ import type { Dataset } from "../data/types.ts";
 import * as autoencoders from "../models/autoencoders.ts";
 import * as references from "../models/references.ts";
 import type { AutoencoderDefinition } from "../models/types.ts";
+import type { ImageShape } from "../nn/patches.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
 import { autoencodingBatch, autoencodingLoss } from "../training/autoencoding.ts";
 import { readWeights } from "../training/weights.ts";
@@ -54,8 +55,8 @@ interface ReconstructionCard {
 /** The autoencoder that a recipe names, over images of `shape`. */
 export function autoencoderOf({ model }: AutoencoderRecipe, { shape }: Dataset): AutoencoderDefinition {
   const { kind, ...options } = model;
-  if (kind === "autoencoderKl") return autoencoders.autoencoderKl(options, shape);
-  return autoencoders[kind](options as Parameters<typeof autoencoders.convolutional>[0], shape);
+  const build = autoencoders[kind] as (options: never, shape: ImageShape) => AutoencoderDefinition;
+  return build(options as never, shape);
 }
 
 /** A recipe whose autoencoder is trained here, not published. */

@@ -1,3 +1,4 @@
+import { fileFault } from "../core/files.ts";
 import { Problem } from "../core/problem.ts";
 import { type PickleRules, readPickle } from "./pickle.ts";
 import { namedTensors, rules, storageReference } from "./pytorch_objects.ts";
@@ -67,9 +68,7 @@ async function open(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path);
   } catch (error) {
-    const missing = error instanceof Deno.errors.NotFound;
-    const reason = missing ? "it does not exist" : (error as Error).message;
-    throw new Problem(`Cannot read ${path}: ${reason}`, { cause: error, exitCode: missing ? 2 : 74 });
+    throw fileFault("read", path, error);
   }
 }
 
