@@ -1,8 +1,16 @@
 import { isLatency, latencyBatches, latencyName } from "../metrics/latency.ts";
 import { type FigureKey, figureKey, type Figures, parseFigureKey } from "../results/figures.ts";
 import type { PaperFigures } from "../results/paper.ts";
-import { cell, metricTitle, missing, paperCell } from "./cells.ts";
+import { cell, metricTitle, missing } from "./cells.ts";
 import type { Section } from "./sections.ts";
+
+/** A column of the table. */
+interface Column {
+  readonly batch: number;
+  readonly figure: "seconds" | "speedup";
+}
+/** A line of the table: whose latency, and how the sample was drawn. */
+type Line = Pick<FigureKey, "row" | "sampler" | "guidance"> & { readonly name: string; readonly decoding?: boolean };
 
 /**
  * The layout of paper Table 8, one table a guidance: teacher, teacher without
@@ -12,54 +20,59 @@ import type { Section } from "./sections.ts";
  */
 export function latencySections(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section[] {
   const published = Object.keys(paper?.figures ?? {}).map(parseFigureKey).filter(({ metric }) => isLatency(metric));
-  const guidances = distinct(keys.map(({ guidance }) => guidance));
-  return guidances.map((guidance) => {
-    const of = [...keys, ...published].filter((key) => key.guidance === guidance);
-    const batches = latencyBatches.filter((batch) => keys.some(({ metric }) => metric.endsWith(`Batch${batch}`)));
-    const columns = batches.flatMap((batch) => (["seconds", "speedup"] as const).map((figure) => ({ batch, figure })));
-    const value = (key: FigureKey) => paper?.figures[figureKey(key)];
-    const beside = columns.filter(({ batch, figure }) =>
-      of.some((key) => key.metric === latencyName(figure, batch) && value(key) !== undefined)
-    );
-    const line = (key: FigureKey, name: string, decoding = false): string[] => [
-      key.row,
-      name,
-      ...columns.flatMap((column) => {
-        const { batch, figure } = column;
-        const metric = latencyName(decoding && figure === "seconds" ? "decodeSeconds" : figure, batch);
-        const info = figures.metrics[latencyName(figure, batch)]!;
-        const at = { ...key, metric };
-        const own = cell(figures.figures[figureKey(at)], info);
-        if (!beside.includes(column)) return [own];
-        const theirs = value(at);
-        return [own, theirs === undefined ? missing : paperCell(theirs, info)];
-      }),
-    ];
-    const bare = distinct(of.map(({ row }) => row.replace(/ teacher$/, "")));
-    const groups = bare.map((row) => {
-      const teacher = of.find((key) => key.row === `${row} teacher`);
-      const solvers = distinct(of.filter((key) => key.row === row).map(({ sampler }) => sampler!));
-      const decodes = of.some((key) => key.row === `${row} teacher` && key.metric.startsWith("decodeSeconds"));
-      return [
-        ...(teacher ? [line(teacher, "decoding, denoising")] : []),
-        ...(teacher && decodes ? [line(teacher, "decoding alone", true)] : []),
-        ...solvers.map((sampler) => line({ row, sampler, guidance: guidance!, metric: "" }, sampler)),
-      ];
+  const batches = latencyBatches.filter((batch) => keys.some(({ metric }) => metric.endsWith(`Batch${batch}`)));
+  const columns = batches.flatMap((batch): Column[] => [{ batch, figure: "seconds" }, { batch, figure: "speedup" }]);
+  return (["guided", "unguided"] as const).filter((kind) => keys.some(({ guidance }) => guidance === kind))
+    .map((kind) => {
+      const of = [...keys, ...published].filter(({ guidance }) => guidance === kind);
+      const rows = distinct(of.map(({ row }) => row.replace(/ teacher$/, "")));
+      const groups = rows.map((row) => linesOf(row, of));
+      const theirs = (line: Line, column: Column) => paper?.figures[keyOf(line, column)];
+      const shown = columns.map((column) => ({
+        column,
+        info: figures.metrics[latencyName(column.figure, column.batch)]!,
+        beside: groups.flat().some((line) => theirs(line, column) !== undefined),
+      }));
+      return {
+        title: `Latency, ${kind}`,
+        head: [
+          "of",
+          "drawn by",
+          ...shown.flatMap(({ info, beside }) => [metricTitle(info), ...(beside ? ["paper"] : [])]),
+        ],
+        numbersFrom: 2,
+        groups: groups.map((lines) =>
+          lines.map((line) => [
+            line.row,
+            line.name,
+            ...shown.flatMap(({ column, info, beside }) => {
+              const own = cell(figures.figures[keyOf(line, column)], info);
+              return beside ? [own, String(theirs(line, column) ?? missing)] : [own];
+            }),
+          ])
+        ),
+      };
     });
-    return {
-      title: ["Latency", guidance].filter(Boolean).join(", "),
-      head: [
-        "of",
-        "drawn by",
-        ...columns.flatMap((column) => {
-          const title = metricTitle(figures.metrics[latencyName(column.figure, column.batch)]!);
-          return beside.includes(column) ? [title, "paper"] : [title];
-        }),
-      ],
-      numbersFrom: 2,
-      groups,
-    };
-  });
+}
+
+/** The lines of one row of the recipe: its teacher's, then its student's, as far as somebody measured them. */
+function linesOf(row: string, keys: readonly FigureKey[]): Line[] {
+  const guidance = keys[0]!.guidance!;
+  const teacher = { row: `${row} teacher`, guidance };
+  const ofTeacher = keys.filter((key) => key.row === teacher.row);
+  const samplers = distinct(keys.filter((key) => key.row === row).map(({ sampler }) => sampler!));
+  return [
+    ...(ofTeacher.length > 0 ? [{ ...teacher, name: "decoding, denoising" }] : []),
+    ...(ofTeacher.some(({ metric }) => metric.startsWith("decode"))
+      ? [{ ...teacher, name: "decoding alone", decoding: true }]
+      : []),
+    ...samplers.map((sampler) => ({ row, sampler, guidance, name: sampler })),
+  ];
+}
+
+function keyOf({ row, sampler, guidance, decoding }: Line, { batch, figure }: Column): string {
+  const metric = latencyName(decoding && figure === "seconds" ? "decodeSeconds" : figure, batch);
+  return figureKey({ row, ...(sampler && { sampler }), guidance: guidance!, metric });
 }
 
 const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];

@@ -8,15 +8,15 @@ import { figureKey, type Figures, parseFigureKey } from "./figures.ts";
 export interface PaperFigures {
   /** What the paper measured, in a line: data, models, samples. */
   readonly caption: string;
-  /** The paper's checkpoints, in samples; they stand beside ours by rank. */
+  /** The paper's checkpoints, in samples; they stand beside ours by rank. Empty where nothing is measured over them. */
   readonly checkpoints: readonly number[];
   readonly figures: Readonly<Record<string, number>>;
 }
 
 const schema = z.strictObject({
   caption: z.string().min(1),
-  checkpoints: z.array(z.int().min(1)),
-  figures: z.record(z.string(), z.number()),
+  checkpoints: z.array(z.int().min(1)).default([]),
+  figures: z.record(z.string(), z.number()).default({}),
 });
 
 /** Reads `experiments/<experiment>/paper.yaml`; `undefined` when the paper has no such table. */

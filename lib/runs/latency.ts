@@ -1,5 +1,5 @@
+import { createRng, type Rng } from "../core/rng.ts";
 import { progress } from "../core/terminal.ts";
-import type { Rng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import {
@@ -20,6 +20,9 @@ import { balancedLabels, type SampleSource, studentSource } from "../sampling/dr
 import { withGuidance } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
 import { teacherSource } from "../sampling/teacher.ts";
+import { writeStageFigures } from "./cell.ts";
+import type { RowPlan } from "./plan.ts";
+import type { Run } from "./run.ts";
 import { velocityOf } from "./student.ts";
 import { flowOf } from "./teacher.ts";
 
@@ -150,4 +153,31 @@ export function tokenFigures({ name, teacher, student }: RowRecipe, { shape }: D
     [figureKey({ row: `${name} teacher`, metric: "tokens" })]: tokens(teacher.model.patch),
     [figureKey({ row: name, metric: "tokens" })]: tokens(student.model.patch),
   };
+}
+
+/** Times the models of a row, freshly initialised, and keeps the figures in the stage's folder. */
+export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, folder: string): Promise<void> {
+  const { samplers, guidance, latency } = recipe.evaluation;
+  const { shape, classes } = bench.train;
+  const rng = createRng(0).fork("latency");
+  const { flow, student, dispose } = freshModels(row, bench.train, rng);
+  try {
+    const { noiseStd } = row.teacher;
+    const what = {
+      row: row.name,
+      flow,
+      student,
+      noiseStd,
+      samplers,
+      guidance,
+      ...latency!,
+      shape,
+      classes,
+      rng,
+      signal,
+    };
+    await writeStageFigures(folder, { figures: await measureLatency(what) });
+  } finally {
+    dispose();
+  }
 }

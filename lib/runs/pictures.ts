@@ -2,10 +2,14 @@ import { join } from "node:path";
 import { meanOf } from "../metrics/mean.ts";
 import type { Measurement } from "../metrics/types.ts";
 import type { VelocityModel } from "../models/types.ts";
-import type { EvaluationRecipe } from "../recipes/types.ts";
+import type { EvaluationRecipe, GuidanceRecipe } from "../recipes/types.ts";
 import { samplerName } from "../results/figures.ts";
 import { writeSafetensors } from "../training/safetensors.ts";
-import { drawWithStudent, writeStageFigures } from "./cell.ts";
+import { drawWithStudent, type StageFigures, writeStageFigures } from "./cell.ts";
+import type { RowPlan } from "./plan.ts";
+import type { Run } from "./run.ts";
+import { readStage } from "./stages.ts";
+import { loadStudent } from "./student.ts";
 import { teacherDraw, type TeacherInputs } from "./teacher_figures.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -91,4 +95,39 @@ export function pairDistance(student: Float32Array, teacher: Float32Array, count
     const next = i - i % each + (i + 1) % each;
     return distance(i, i) / distance(i, next);
   }));
+}
+
+/** Draws the pictures of a row under one guidance, with the weights that its cells found. */
+export async function makePictures(
+  { bench, recipe, signal }: Run,
+  { row, teacher, students }: RowPlan,
+  guidance: GuidanceRecipe,
+  folder: string,
+  inputs?: TeacherInputs,
+): Promise<void> {
+  const [first] = students;
+  const weights = new Map<string, number>();
+  for (const { guidance: kind, checkpoint, sampler, plan } of first!.cells) {
+    if (kind !== guidance || checkpoint !== recipe.evaluation.checkpoints.at(-1)) continue;
+    weights.set(samplerName(sampler), (await readStage<StageFigures>(plan, "figures.json")).search?.weight ?? 1);
+  }
+  const own = teacher?.figures.find((one) => one.metric === "teacherFrechet" && one.guidance === guidance);
+  const weight = own && (await readStage<StageFigures>(own.plan, "figures.json")).search?.weight;
+  const last = recipe.evaluation.checkpoints.at(-1)!;
+  const student = await loadStudent(row.student, bench.train, first!.plan.folder, last);
+  try {
+    await drawPictures({
+      bench,
+      model: student.model,
+      recipe: recipe.evaluation,
+      row: row.name,
+      seed: first!.seed,
+      weights,
+      ...(inputs && { teacher: { inputs, ...(weight !== undefined && { weight }) } }),
+      folder,
+      signal,
+    });
+  } finally {
+    student.dispose();
+  }
 }

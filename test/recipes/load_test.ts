@@ -222,6 +222,11 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
     "recipe.yaml:29:18: evaluation.checkpoints: expected checkpoints at least a batch (64) apart, got 129 and 130",
   ],
   [
+    "[frechet, loss]",
+    "[latency]",
+    "recipe.yaml:28:3: evaluation.latency: missing; the metric latency needs its batches, repeats and guidanceWeight",
+  ],
+  [
     "low: 1, high: 4",
     "low: 4, high: 1",
     "recipe.yaml:32:37: evaluation.guidanceSearch.high: expected more than low (4), got 1",
@@ -229,7 +234,7 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
   [
     "[frechet, loss]",
     "[frechet, los]",
-    'recipe.yaml:35:24: evaluation.metrics.1: expected one of frechet, curvature, loss, likelihood, priorMismatch, teacherFrechet, zDistance, parameters, samples, got "los"; did you mean "loss"?',
+    'recipe.yaml:35:24: evaluation.metrics.1: expected one of frechet, curvature, loss, likelihood, priorMismatch, teacherFrechet, zDistance, parameters, samples, latency, got "los"; did you mean "loss"?',
   ],
   ["[frechet, loss]", "[loss, loss]", "recipe.yaml:35:14: evaluation.metrics: expected each entry once"],
   ["seeds: [0]", "seeds: [-1]", "recipe.yaml:5:11: seeds.0: expected a number of at least 0, got -1"],

@@ -13,6 +13,16 @@ Deno.test("limitRecipe() does not touch a committed teacher", () => {
   assertEquals(limitRecipe(recipe, 100, "pretrained").teacher, recipe.teacher);
 });
 
+Deno.test("limitRecipe() times once, at the least batch", async () => {
+  const { recipe } = await loadRecipe("table8", "quick");
+  assertEquals(recipe.evaluation.latency!.batches, [1, 64]);
+  assertEquals(limitRecipe(recipe, 100, "pretrained").evaluation.latency, {
+    ...recipe.evaluation.latency!,
+    batches: [1],
+    repeats: 1,
+  });
+});
+
 Deno.test("limitRecipe() keeps every stage and cuts its samples, checkpoints included", () => {
   const short = limitRecipe(recipe, 100, "train");
   assertEquals(Object.keys(short.rows), Object.keys(recipe.rows));
