@@ -1,9 +1,12 @@
 import { basename, resolve } from "node:path";
 import { parseArgs } from "@std/cli";
+import { hashFile } from "../core/hash.ts";
 import { nearest, Problem } from "../core/problem.ts";
-import { toReference } from "../models/reference_layout.ts";
-import * as references from "../models/references.ts";
+import { inceptionReference } from "../metrics/inception_reference.ts";
+import type { Reference } from "../models/reference_layout.ts";
+import * as ofModels from "../models/references.ts";
 import { parameterCount } from "../nn/parameters.ts";
+import { toReference } from "../training/reference_tensors.ts";
 import { writeSafetensors } from "../training/safetensors.ts";
 import { writeWeights } from "../training/weights.ts";
 import { type FoundWeights, readReferenceWeights, referenceMark } from "./reference_weights.ts";
@@ -26,11 +29,14 @@ Models (--model)
   sit            SiT, whose time and sign run the other way: both are turned in the weights, and turned back
   tarflow        TarFlow
   autoencoderKl  Stable Diffusion's autoencoder (sd-vae-ft-mse), in the names of diffusers, old or new, or its authors'
+  inception      the Inception network of FID, between pytorch-fid's .pth and safetensors; names stay
 
 Options
   --weights NAME   which weights of a checkpoint, such as ema or model; the average (ema) if it has one
   --size N         sit, towards the reference: side of the images or latents, for its position embedding
   --learn-sigma    sit, towards the reference: with the variance output, as zeros, for code built with learn_sigma=True`;
+
+const references: Readonly<Record<string, Reference>> = { ...ofModels, inception: inceptionReference };
 
 /**
  * `deno task convert FROM TO --model MODEL`: weights from a reference's file to
@@ -58,7 +64,7 @@ export async function convertCommand(args: readonly string[]): Promise<void> {
   const { weights, size: side } = given as { weights?: string; size?: string };
   const model = modelNamed(given.model as string | undefined);
   const size = side === undefined ? undefined : wholeNumber(side);
-  const found = await readReferenceWeights(from, references[model], {
+  const found = await readReferenceWeights(from, references[model]!, {
     ...(weights !== undefined && { weights }),
     ...(size !== undefined && { size }),
     ...(given["learn-sigma"] === true && { learnSigma: true }),
@@ -73,7 +79,7 @@ export async function convertCommand(args: readonly string[]): Promise<void> {
   } else {
     await writeWeights(to, found.layout.specs, found.flat, source);
   }
-  console.log(summary(found, from, to));
+  console.log(`${summary(found, from, to)}\nSHA-256 ${await hashFile(to)}`);
 }
 
 function summary({ layout, own, prefix }: FoundWeights, from: string, to: string): string {
@@ -82,9 +88,9 @@ function summary({ layout, own, prefix }: FoundWeights, from: string, to: string
   return `${layout.model}: ${parameters} parameters\n${where} → ${to}, ${own ? "the reference's layout" : "ours"}`;
 }
 
-function modelNamed(word: string | undefined): keyof typeof references {
+function modelNamed(word: string | undefined): string {
   const known = Object.keys(references);
-  if (word !== undefined && known.includes(word)) return word as keyof typeof references;
+  if (word !== undefined && known.includes(word)) return word;
   const meant = word && nearest(word, known);
   throw new Problem(
     `--model ${word ?? ""}: expected one of ${known.join(", ")}${meant ? `; did you mean ${meant}?` : ""}`,

@@ -1,13 +1,9 @@
 import { Problem } from "../core/problem.ts";
-import {
-  fromReference,
-  type Reference,
-  type ReferenceLayout,
-  type ReferenceOptions,
-  type ReferenceTensors,
-} from "../models/reference_layout.ts";
+import type { Reference, ReferenceLayout, ReferenceOptions } from "../models/reference_layout.ts";
 import { readPyTorchFile } from "../training/pytorch_file.ts";
-import { readSafetensors } from "../training/safetensors.ts";
+import { fromReference } from "../training/reference_tensors.ts";
+import { readSafetensors, type StoredTensor } from "../training/safetensors.ts";
+import { isSafetensors } from "../training/tensor_file.ts";
 
 /** Metadata of the files in a reference's layout that this project writes, which carry its digest as all others do. */
 export const referenceMark = { layout: "reference" } as const;
@@ -40,16 +36,18 @@ export async function readReferenceWeights(
   reference: Reference,
   options: FindOptions = {},
 ): Promise<FoundWeights> {
-  const isSafetensors = path.endsWith(".safetensors");
-  const { tensors, prefix, own } = await (isSafetensors ? inSafetensors : inPyTorch)(path, reference, options);
+  const open = await isSafetensors(path) ? inSafetensors : inPyTorch;
+  const { tensors, prefix, own } = await open(path, reference, options);
   const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape] as const));
   const layout = reference.layoutOf(shapes, options);
   const stored = own ? { ...layout, placeOf: () => ({}), constants: [] } : layout;
   return { layout, flat: fromReference(stored, tensors, path), own, prefix };
 }
 
+type Tensors = ReadonlyMap<string, StoredTensor>;
+
 interface Found {
-  readonly tensors: ReferenceTensors;
+  readonly tensors: Tensors;
   readonly prefix: string;
   readonly own: boolean;
 }
@@ -68,7 +66,7 @@ async function inPyTorch(path: string, { anchor }: Reference, { weights }: FindO
   return { tensors: below(tensors, prefix), prefix, own: false };
 }
 
-function below(tensors: ReferenceTensors, prefix: string): ReferenceTensors {
+function below(tensors: Tensors, prefix: string): Tensors {
   return new Map(
     [...tensors].flatMap(([name, tensor]) =>
       name.startsWith(prefix) ? [[name.slice(prefix.length), tensor] as const] : []

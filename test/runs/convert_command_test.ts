@@ -52,7 +52,7 @@ Deno.test("convert refuses in one sentence", async (t) => {
     await writeSafetensors(short, [["blocks.0.proj_in.weight", { shape: [2, 1], data }]]);
     const refused: [string[], string][] = [
       [[checkpoint], "expects two files"],
-      [[checkpoint, to], "--model : expected one of autoencoderKl, sit, tarflow"],
+      [[checkpoint, to], "--model : expected one of autoencoderKl, sit, tarflow, inception"],
       [[checkpoint, to, "--model", "tarflw"], "did you mean tarflow?"],
       [[checkpoint, to, "--model", "tarflow", "--depth", "3"], "no option --depth"],
       [[checkpoint, `${folder}/to.pt`, "--model", "tarflow"], "writes safetensors files"],
@@ -60,7 +60,7 @@ Deno.test("convert refuses in one sentence", async (t) => {
       [[checkpoint, to, "--model", "sit"], "it has no x_embedder.proj.weight, so it holds another model"],
       [[checkpoint, to, "--model", "tarflow", "--weights", "opt"], `it has model.module, ema`],
       [[cut, to, "--model", "tarflow"], "it is cut short"],
-      [[short, to, "--model", "tarflow"], "it has no blocks.0.pos_embed"],
+      [[short, to, "--model", "tarflow"], 'its tensor "blocks.0.pos_embed" is missing (and 15 more)'],
       [[`${folder}/none.pt`, to, "--model", "tarflow"], "does not exist"],
     ];
     for (const [args, sentence] of refused) {

@@ -3,32 +3,30 @@ import { Problem } from "../../lib/core/problem.ts";
 import { openEngine, tf } from "../../lib/engine/mod.ts";
 import { autoencoderKl } from "../../lib/models/autoencoder_kl.ts";
 import { bindFlow, bindVelocity } from "../../lib/models/bind.ts";
-import {
-  fromReference,
-  type Reference,
-  type ReferenceTensor,
-  type ReferenceTensors,
-  toReference,
-} from "../../lib/models/reference_layout.ts";
+import { inceptionReference } from "../../lib/metrics/inception_reference.ts";
+import { inceptionTensors } from "../../lib/metrics/inception_weights.ts";
+import type { Reference } from "../../lib/models/reference_layout.ts";
 import * as references from "../../lib/models/references.ts";
 import { sit } from "../../lib/models/sit.ts";
 import { tarflow } from "../../lib/models/tarflow.ts";
 import { gridFeatures } from "../../lib/nn/embeddings.ts";
 import { type ImageShape, patchify } from "../../lib/nn/patches.ts";
 import { sizeOf } from "../../lib/nn/parameters.ts";
+import { fromReference, toReference } from "../../lib/training/reference_tensors.ts";
+import type { StoredTensor } from "../../lib/training/safetensors.ts";
 import sitSmall from "../golden/sit-small.json" with { type: "json" };
 import tarflowSmall from "../golden/tarflow-small.json" with { type: "json" };
 import { fill, type GoldenParameter, relativeError } from "../golden/fill.ts";
 import { testOnEachEngine } from "../nn/engines.ts";
 
-type Tensors = Map<string, ReferenceTensor>;
+type Tensors = Map<string, StoredTensor>;
 
 const golden = (params: readonly GoldenParameter[]): Tensors =>
   new Map(params.map(({ name, shape, scale, offset }) => [name, { shape, data: fill(name, shape, scale, offset) }]));
 
-const shapesOf = (tensors: ReferenceTensors) => new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+const shapesOf = (tensors: Tensors) => new Map([...tensors].map(([name, { shape }]) => [name, shape]));
 
-function read(reference: Reference, tensors: ReferenceTensors) {
+function read(reference: Reference, tensors: Tensors) {
   const layout = reference.layoutOf(shapesOf(tensors));
   return { layout, flat: fromReference(layout, tensors, "w.pt") };
 }
@@ -213,6 +211,17 @@ Deno.test("reference to ours to reference is the same bits, but for SiT's rounde
   }
 });
 
+Deno.test("the Inception network of FID keeps its tensors and loses its counters", () => {
+  const file: Tensors = new Map(
+    inceptionTensors().map(({ name, shape }, i) => [name, { shape, data: new Float32Array(sizeOf(shape)).fill(i) }]),
+  );
+  const counted = new Map(file).set("Conv2d_1a_3x3.bn.num_batches_tracked", { shape: [], data: Float32Array.of(7) });
+  const { layout, flat } = read(inceptionReference, counted);
+  const back = new Map(toReference(layout, flat));
+  assertEquals([...back.keys()], [...file.keys()]);
+  for (const [name, { data }] of back) assert(data.every((value) => value === file.get(name)!.data[0]), name);
+});
+
 Deno.test("a file of another model gets one sentence: the tensor that is missing, extra, of another shape or value", async () => {
   await openEngine("wasm");
   const files: [Reference, () => Tensors, string][] = [
@@ -222,22 +231,22 @@ Deno.test("a file of another model gets one sentence: the tensor that is missing
   ];
   const refused = (reference: Reference, file: Tensors, sentence: string) => {
     const problem = assertThrows(() => read(reference, file), Problem, sentence);
-    assert(/^Cannot use w\.pt as a /.test(problem.message) && problem.message.length < 300, problem.message);
+    assert(/^Cannot use w\.pt as weights of /.test(problem.message) && problem.message.length < 300, problem.message);
   };
   for (const [reference, make, name] of files) {
     const { shape, data } = make().get(name)!;
     const missing = make();
     missing.delete(name);
-    refused(reference, missing, `it has no ${name}, of shape [${shape}]`);
+    refused(reference, missing, `its tensor "${name}" is missing`);
     refused(
       reference,
       make().set("blocks.extra", { shape, data }),
-      "it holds blocks.extra, which this model does not have",
+      `its tensor "blocks.extra" is extra`,
     );
     const wider = make().set(name, { shape: [...shape, 1], data });
-    refused(reference, wider, `${name} has shape [${[...shape, 1]}] where [${shape}] was expected`);
+    refused(reference, wider, `"${name}" has shape [${[...shape, 1]}] instead of [${shape}]`);
   }
   const { shape } = tarflowFile().get("var")!;
   const learned = tarflowFile().set("var", { shape, data: new Float32Array(sizeOf(shape)).fill(0.9) });
-  refused(references.tarflow, learned, "var has other values than the fixed ones of this model");
+  refused(references.tarflow, learned, '"var" has other values than the fixed ones of this model');
 });
