@@ -2,6 +2,7 @@ import { basename, resolve } from "node:path";
 import { parseArgs } from "@std/cli";
 import { hashFile } from "../core/hash.ts";
 import { nearest, Problem } from "../core/problem.ts";
+import { say } from "../core/terminal.ts";
 import { inceptionReference } from "../metrics/inception_reference.ts";
 import type { Reference } from "../models/reference_layout.ts";
 import * as ofModels from "../models/references.ts";
@@ -73,6 +74,7 @@ export async function convertCommand(args: readonly string[]): Promise<void> {
     throw new Problem("SiT's files hold its position embedding: say --size, the side of its images or latents");
   }
   const source = { model, source: basename(from) };
+  say(`writing ${to}`);
   if (found.own) {
     // "pt" is what the libraries around PyTorch want to see.
     await writeSafetensors(to, toReference(found.layout, found.flat), { ...source, ...referenceMark, format: "pt" });

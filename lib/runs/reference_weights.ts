@@ -1,4 +1,6 @@
+import { basename } from "node:path";
 import { Problem } from "../core/problem.ts";
+import { progress } from "../core/terminal.ts";
 import type { Reference, ReferenceLayout, ReferenceOptions } from "../models/reference_layout.ts";
 import { readPyTorchFile } from "../training/pytorch_file.ts";
 import { fromReference } from "../training/reference_tensors.ts";
@@ -62,7 +64,14 @@ async function inPyTorch(path: string, { anchor }: Reference, { weights }: FindO
   const names: string[] = [];
   await readPyTorchFile(path, { keep: (name) => names.push(name) === 0 });
   const prefix = prefixOf(names, anchor, weights, path);
-  const tensors = await readPyTorchFile(path, { keep: (name) => name.startsWith(prefix) });
+  let bar: ReturnType<typeof progress> | undefined;
+  const megabytes = (bytes: number) => Math.ceil(bytes / 1e6);
+  const tensors = await readPyTorchFile(path, {
+    keep: (name) => name.startsWith(prefix),
+    watch: (done, total) =>
+      (bar ??= progress(`reading ${basename(path)}`, megabytes(total), "MB")).update(megabytes(done)),
+  });
+  bar?.stop();
   return { tensors: below(tensors, prefix), prefix, own: false };
 }
 
