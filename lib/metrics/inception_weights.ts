@@ -76,7 +76,7 @@ export function inceptionTensors(): ExpectedTensor[] {
 }
 
 /** Batches that normalisation saw in training, which PyTorch may store. */
-const isCounter = (name: string) => name.endsWith(".num_batches_tracked");
+export const isCounter = (name: string) => name.endsWith(".num_batches_tracked");
 
 /** Folds batch normalisation into the convolutions before it. */
 export function foldTensors(tensors: ReadonlyMap<string, StoredTensor>): InceptionWeights {
