@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertLess, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { createRng } from "../../lib/core/rng.ts";
+import { quantise } from "../../lib/data/quantise.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
 import { openEngine, tf } from "../../lib/engine/mod.ts";
+import { classify, createClassifier, featureParameters, featureWidth } from "../../lib/metrics/classifier.ts";
 import { loadFeatureNetwork, saveFeatureNetwork } from "../../lib/metrics/feature_artifact.ts";
-import { createFeatureNetwork, extractFeatures, featureParameters, featureWidth } from "../../lib/metrics/features.ts";
+import { extractFeatures, featureStatistics } from "../../lib/metrics/features.ts";
+import { statisticsOf } from "../../lib/metrics/statistics.ts";
 import { initialize, parameterCount, sizeOf } from "../../lib/nn/parameters.ts";
 import { writeSafetensors } from "../../lib/training/safetensors.ts";
 
@@ -15,11 +18,11 @@ const rng = createRng(5);
 function randomNetwork(shape: readonly [number, number, number], classes = 10) {
   const specs = featureParameters(shape, classes);
   const values = initialize(specs, rng.fork("weights"));
-  return createFeatureNetwork(shape, classes, values.map((x, i) => x || rng.at(i).normal(1)[0]! / 10));
+  return createClassifier(shape, classes, values.map((x, i) => x || rng.at(i).normal(1)[0]! / 10));
 }
 
 function randomImages(count: number, shape: readonly number[]): Float32Array {
-  return Float32Array.from(rng.fork("images").uniform(count * sizeOf(shape)), (u) => 2 * u - 1);
+  return quantise(Float32Array.from(rng.fork("images").uniform(count * sizeOf(shape)), (u) => 2 * u - 1));
 }
 
 Deno.test("featureParameters are 72842 values at 16x16, and three halvings need 8x8", () => {
@@ -27,7 +30,7 @@ Deno.test("featureParameters are 72842 values at 16x16, and three halvings need 
   // 28 halves to 14, 7 and 3: the dense layer reads 3 x 3 x 64.
   assertEquals(featureParameters([3, 28, 28], 10).find(({ name }) => name === "features.weight")?.shape, [64, 576]);
   assertThrows(() => featureParameters([1, 7, 8], 10), RangeError, "8x8 or more");
-  assertThrows(() => createFeatureNetwork([1, 8, 8], 10, new Float32Array(3)), RangeError, "got 3");
+  assertThrows(() => createClassifier([1, 8, 8], 10, new Float32Array(3)), RangeError, "got 3");
 });
 
 for (const engine of engines) {
@@ -35,7 +38,7 @@ for (const engine of engines) {
     await openEngine(engine);
     const shape = [2, 10, 8] as const, network = randomNetwork(shape, 3);
     const images = randomImages(2, shape);
-    const { features, predicted } = await extractFeatures(network, images);
+    const features = await extractFeatures(network, images), predicted = await classify(network, features);
     assertEquals([features.length, predicted.length], [2 * featureWidth, 2]);
     const weights = Object.fromEntries(
       Object.entries(network.parameters).map(([name, tensor]) => [name, Array.from(tensor.dataSync())]),
@@ -56,10 +59,9 @@ for (const engine of engines) {
     const whole = await extractFeatures(network, images);
     for (const [begin, end] of [[0, 1], [250, 262], [17, 299]] as const) {
       const part = await extractFeatures(network, images.subarray(begin * size, end * size));
-      assertClose(part.features, whole.features.subarray(begin * featureWidth, end * featureWidth), 1e-5);
-      assertEquals(part.predicted, whole.predicted.subarray(begin, end));
+      assertClose(part, whole.subarray(begin * featureWidth, end * featureWidth), 1e-5);
     }
-    assertEquals((await extractFeatures(network, new Float32Array())).features.length, 0);
+    assertEquals((await extractFeatures(network, new Float32Array())).length, 0);
     assertEquals(tf.memory().numTensors, before);
     network.dispose();
     assertEquals(tf.memory().numTensors, before - featureParameters(shape, 10).length);
@@ -75,7 +77,7 @@ Deno.test({
     for (const engine of engines) {
       await openEngine(engine);
       const network = randomNetwork(shape);
-      results.push((await extractFeatures(network, images)).features);
+      results.push(await extractFeatures(network, images));
       network.dispose();
     }
     assertClose(results[1]!, results[0]!, 1e-4);
@@ -93,6 +95,32 @@ Deno.test("extractFeatures reads a dataset row by row, and refuses images of ano
   const wide = createPixelDataset({ ...set, shape: [1, 4, 16] });
   await assertRejects(() => extractFeatures(network, wide), RangeError, "takes images of 1x8x8, three has 1x4x16");
   await assertRejects(() => extractFeatures(network, new Float32Array(65)), RangeError, "no whole number of images");
+  network.dispose();
+});
+
+Deno.test("extractFeatures stores images at grey levels first, so that it does not see how finely they were given", async () => {
+  await openEngine("wasm");
+  const shape = [1, 8, 8] as const, network = randomNetwork(shape), images = randomImages(3, shape);
+  const finer = images.map((x, i) => x + (i % 2 === 0 ? 0.4 : -0.4) / 127.5);
+  assertEquals(await extractFeatures(network, finer), await extractFeatures(network, images));
+  await assertRejects(() => extractFeatures(network, images.map((x, i) => i === 70 ? NaN : x)), Problem, "diverged");
+  network.dispose();
+});
+
+Deno.test("featureStatistics takes pieces of any size one after another, and tells how far it is", async () => {
+  await openEngine("wasm");
+  const shape = [1, 8, 8] as const, size = sizeOf(shape), count = 700;
+  const network = randomNetwork(shape), images = randomImages(count, shape);
+  async function* pieces() {
+    for (const [begin, end] of [[0, 3], [3, 3], [3, 600], [600, 700]] as const) {
+      yield await Promise.resolve(images.subarray(begin * size, end * size));
+    }
+  }
+  const told: number[] = [];
+  const streamed = await featureStatistics(network, pieces(), { onProgress: (done) => told.push(done) });
+  assertEquals(streamed, statisticsOf(await extractFeatures(network, images), featureWidth));
+  assertEquals(told, [256, 512, 700]);
+  await assertRejects(() => featureStatistics(network, images.subarray(1)), RangeError, "no whole number of images");
   network.dispose();
 });
 
