@@ -4,11 +4,11 @@ import * as datasets from "../data/mod.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Engine, openEngine } from "../engine/mod.ts";
-import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
 import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
 import type { Measurement } from "../metrics/types.ts";
 import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { openFeatures, referenceOf } from "./features.ts";
 import { openLatents } from "./latents.ts";
 
 /** Both splits of the data, as the models see them. */
@@ -27,7 +27,7 @@ export interface Workbench extends Splits {
   readonly features: FeatureNetwork;
   /** For the caption: where the features come from and the digest that identifies them. */
   readonly featuresName: string;
-  /** The training set under the feature network. */
+  /** What drawn samples are compared with: the training set under the feature network, unless the recipe names another. */
   readonly reference: FrechetReference;
 }
 
@@ -74,12 +74,12 @@ export async function openNamedEngine(options: RunOptions): Promise<Engine> {
 export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
   const engine = await openNamedEngine(options);
   const { train } = splits.images;
-  const folder = recipe.features.pretrained;
   const cut = options.limit !== undefined || "images" in recipe.data;
   const full = cut ? (await loadSplits(wholeSet(recipe.data))).images.train : train;
-  const { network } = await openFeatureArtifact(folder, full);
-  const reference = frechetReference(await featureStatistics(network, train));
-  return { ...splits, engine, features: network, featuresName: `${folder} ${network.digest.slice(0, 8)}`, reference };
+  const features = await openFeatures(recipe.features, full);
+  const statistics = await referenceOf(recipe.features, features, train, engine.kind);
+  const reference = frechetReference(statistics, { allowFewSamples: options.limit !== undefined });
+  return { ...splits, engine, features: features.network, featuresName: features.name, reference };
 }
 
 /** The Fréchet distance of drawn samples, `[count, …shape]`, from the training set. */
