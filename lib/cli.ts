@@ -12,11 +12,13 @@ const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (ar
   deno task table4 student.width=128        change a key of the recipe for this run
   deno task table4 seed=1,2,3               several seeds, with their spread
   deno task show table4 student.width=128   the whole recipe as it would run, changes marked
+  deno task data table4 --scale paper       is the data there and sound; prepares ImageNet, resumable
   deno task engine                          which engine computes, and how to install the native one
 
 Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   run EXPERIMENT     train, sample, measure and report experiments/EXPERIMENT/recipe.yaml
   show EXPERIMENT    print its recipe at a scale, every key at its final value
+  data EXPERIMENT    find, count, prepare and verify its images before a run; with --dry-run only look
   teacher EXPERIMENT   train its teacher and keep it under results/teachers/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
   engine [status | install | remove]
@@ -55,6 +57,7 @@ Exit codes: 0 done; 2 a mistake in the command or the recipe; 70 the run failed 
 const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   run,
   show,
+  data: async (args) => await made("data", args, (await import("./runs/data_command.ts")).dataCommand),
   teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),

@@ -17,7 +17,7 @@ import { readStage, runStage, type StagePlan } from "./stages.ts";
 import { loadStudent, trainingLoss, trainStudent } from "./student.ts";
 import { loadTeacher, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
 import { heldOutNoise, reportTeacher } from "./teacher_report.ts";
-import { loadSplits, openWorkbench, type Workbench } from "./workbench.ts";
+import { loadSplits, openWorkbench, outlineSplits, type Workbench } from "./workbench.ts";
 
 /** What one run has open. */
 interface Run {
@@ -37,11 +37,12 @@ interface Run {
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
   if (options.quiet) beQuiet();
   const recipe = limitRecipe(given, options.limit, options.teacher);
-  const splits = await loadSplits(recipe.data, options.limit);
   if (options.dryRun) {
+    const splits = await outlineSplits(recipe.data, options.limit);
     const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;
     return printPlan(recipe, await planRows(recipe, { ...options, engine }, splits), splits);
   }
+  const splits = await loadSplits(recipe.data, options.limit);
   const bench = await openWorkbench(recipe, options, splits);
   const rows = await planRows(recipe, { ...options, engine: bench.engine.kind }, splits);
   const seconds: Record<string, number> = {};

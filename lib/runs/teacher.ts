@@ -14,6 +14,7 @@ import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihoo
 import { readWeights } from "../training/weights.ts";
 import { firstDifference } from "./stages.ts";
 import { keptAverage, train } from "./train.ts";
+import { withoutPlaces } from "./workbench.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */
 export function flowOf({ model }: TeacherRecipe, { shape, classes }: Dataset): FlowDefinition {
@@ -72,9 +73,8 @@ export async function checkPretrained(recipe: TeacherRecipe, data: DataRecipe, f
       `There is no teacher in ${pretrained}: train one with \`deno task teacher\`, or run with --teacher train`,
     );
   }
-  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
   const made = parse(await readText(path)) as Record<string, unknown>;
-  const now: Record<string, unknown> = { data: prepared, flips, ...trained };
+  const now: Record<string, unknown> = { data: withoutPlaces(data), flips, ...trained };
   const difference = hashOf(made) === hashOf(now) ? undefined : firstDifference(made, now);
   if (difference === undefined) return;
   throw new Problem(

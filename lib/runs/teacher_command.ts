@@ -16,7 +16,7 @@ import { codeVersion } from "./code_version.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { planStage, runStage } from "./stages.ts";
 import { flowOf, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
-import { loadSplits, openNamedEngine } from "./workbench.ts";
+import { loadSplits, openNamedEngine, withoutPlaces } from "./workbench.ts";
 
 /**
  * Trains the teacher of a recipe and keeps it under `teacher.pretrained`, the
@@ -50,9 +50,7 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
   const nll = await likelihood({ ...inputs, dataset: splits.train });
   const nllTest = await likelihood({ ...inputs, dataset: splits.test });
   vector.dispose();
-  // Where the files lie is not part of what was made.
-  const { root: _, ...data } = recipe.data as typeof recipe.data & { root?: string };
-  const made = { data, flips, ...trained };
+  const made = { data: withoutPlaces(recipe.data), flips, ...trained };
   const recipeHash = hashOf(made);
   await writeWeights(pretrainedWeights(teacher), definition.specs, flat, { recipe: recipeHash });
   await writeFileAtomic(join(pretrained, "recipe.yaml"), stringify(made));

@@ -1,5 +1,5 @@
-import { Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
+import type { DatasetKind } from "../data/kind.ts";
 import * as datasets from "../data/mod.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
@@ -26,21 +26,44 @@ export interface Workbench extends Splits {
   readonly reference: FrechetReference;
 }
 
-/** @throws {Problem} when the data cannot be had, or fail their digest. */
+/**
+ * Loads both splits, one after the other: each may take all threads.
+ *
+ * @throws {Problem} when the data cannot be had, or fail their digest.
+ */
 export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Splits> {
-  const { kind, ...given } = recipe;
-  const member =
-    (datasets as unknown as Record<string, { load(options: unknown, split: string): Promise<Dataset> }>)[kind];
-  if (!member) {
-    throw new Problem(
-      `The data ${kind} of the paper's scale cannot be loaded by this version: use --scale quick or desk`,
-    );
-  }
-  const [train, test] = await Promise.all([member.load(given, "train"), member.load(given, "test")]);
+  const { member, options } = memberOf(recipe);
+  return limitSplits({ train: await member.load(options, "train"), test: await member.load(options, "test") }, limit);
+}
+
+/** Both splits for a dry run: as they are, or where preparing them may take long their outlines, saying what is there. */
+export async function outlineSplits(recipe: DataRecipe, limit?: number): Promise<Splits> {
+  const { member, options } = memberOf(recipe);
+  if (!member.inspect) return await loadSplits(recipe, limit);
+  const outline = async (split: "train" | "test") => {
+    const { outline, remarks } = await member.inspect!(options, split);
+    remarks.forEach((remark) => say(`${outline.name} ${split}: ${remark}`));
+    return outline;
+  };
+  return limitSplits({ train: await outline("train"), test: await outline("test") }, limit);
+}
+
+/** The data that a recipe names, as a member of the registry and its options. */
+export function memberOf({ kind, ...options }: DataRecipe): { member: DatasetKind<unknown>; options: unknown } {
+  return { member: (datasets as Record<string, unknown>)[kind] as DatasetKind<unknown>, options };
+}
+
+/** A fast look needs enough rows for a covariance of features, and no more. */
+function limitSplits({ train, test }: Splits, limit: number | undefined): Splits {
   if (limit === undefined) return { train, test };
-  // A fast look needs enough rows for a covariance of features, and no more.
   const rows = Math.max(limit, 512);
   return { train: subset(train, Math.min(rows, train.size)), test: subset(test, Math.min(rows, test.size)) };
+}
+
+/** The data of a recipe without where they lie: what of it decides what is made. */
+export function withoutPlaces(recipe: DataRecipe): Readonly<Record<string, unknown>> {
+  const { places = [] } = memberOf(recipe).member;
+  return Object.fromEntries(Object.entries(recipe).filter(([option]) => !places.includes(option)));
 }
 
 /** The same data without a cut of the training set: a feature network belongs to the whole set. */
