@@ -66,7 +66,7 @@ export async function readClassMap(path: string): Promise<Uint16Array> {
     if (line.trim() === "") return;
     const [, id, number] = /^(n\d{8})\s+(\d+)(\s|$)/.exec(line) ?? [];
     const at = Number(number) - 1;
-    if (id === undefined || at < 0 || ids[at] !== undefined || ids.includes(id)) {
+    if (id === undefined || at < 0 || at >= lines.length || ids[at] !== undefined || ids.includes(id)) {
       throw new Problem(
         `${path}:${i + 1}: expected a WordNet id, its number and its name, each once, as in \`n02119789 1 kit_fox\`, ` +
           `got \`${line.slice(0, 60)}\``,
@@ -74,8 +74,8 @@ export async function readClassMap(path: string): Promise<Uint16Array> {
     }
     ids[at] = id;
   });
-  const missing = Array.from(ids).findIndex((id) => id === undefined);
-  if (missing >= 0 || ids.length === 0) {
+  const missing = ids.length === 0 ? 0 : Array.from(ids).indexOf(undefined!);
+  if (missing >= 0) {
     throw new Problem(`Cannot read ${path}: it has no line for class ${missing + 1}, expected every number from 1 on`);
   }
   const sorted = ids.toSorted();
