@@ -14,6 +14,7 @@ import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
 import { autoencodingBatch, autoencodingLoss } from "../training/autoencoding.ts";
 import { readWeights } from "../training/weights.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
+import { withoutPlaces } from "./data_member.ts";
 import { readReferenceWeights } from "./reference_weights.ts";
 import type { Stage } from "./stages.ts";
 import { epochRows, keptAverage, train } from "./train.ts";
@@ -108,7 +109,7 @@ export const autoencoderFiles = (recipe: AutoencoderRecipe) => ({
 
 /** What makes an autoencoder, as `recipe.yaml` beside its weights says it; where the images lie is not part of it. */
 export function autoencoderRecipe({ model, training }: TrainedAutoencoder, data: DataRecipe): Record<string, unknown> {
-  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
+  const prepared = withoutPlaces(data);
   return { data: prepared, model, training };
 }
 

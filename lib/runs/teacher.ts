@@ -15,6 +15,7 @@ import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihoo
 import { readWeights } from "../training/weights.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
+import { withoutPlaces } from "./data_member.ts";
 import type { Stage } from "./stages.ts";
 import { epochRows, keptAverage, train } from "./train.ts";
 
@@ -72,8 +73,8 @@ export const pretrainedWeights = (recipe: TeacherRecipe): string => join(recipe.
 export async function teacherRecipe(
   { data, autoencoder, flips, teacher }: Pick<RowRecipe, "data" | "autoencoder" | "flips" | "teacher">,
 ): Promise<Record<string, unknown>> {
-  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
-  const { pretrained: __, ...trained } = teacher;
+  const prepared = withoutPlaces(data);
+  const { pretrained: _, ...trained } = teacher;
   const latents = autoencoder && {
     pretrained: autoencoder.pretrained,
     weights: await hashFile(autoencoderFiles(autoencoder).weights),
