@@ -10,7 +10,8 @@ const passive = new Set(["install", "locate", "releases", "device", "open", "typ
 /**
  * A hash of the code that a stage's result depends on, comments and layout left
  * out: part of every stage's key, so that a change of the code, and only that,
- * makes a stage run again.
+ * makes a stage run again. Folders within the layers prepare data, and what
+ * came of that is told by the data's own digest.
  */
 export async function codeVersion(of: "training" | "measuring"): Promise<string> {
   const root = new URL("../", import.meta.url);
