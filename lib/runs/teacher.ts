@@ -10,7 +10,7 @@ import type { Dataset } from "../data/types.ts";
 import { bindFlow } from "../models/bind.ts";
 import * as flows from "../models/flows.ts";
 import type { FlowDefinition, NormalizingFlow } from "../models/types.ts";
-import type { DataRecipe, RowRecipe, TeacherRecipe } from "../recipes/types.ts";
+import type { RowRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
 import { autoencoderFiles } from "./autoencoder.ts";

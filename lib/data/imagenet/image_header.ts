@@ -18,16 +18,19 @@ export interface ImageHeader {
   readonly trailing: number;
 }
 
-/** First bytes of formats that are neither JPEG nor PNG, to name them. */
-const otherFormats: readonly (readonly [string, RegExp])[] = [
-  ["a GIF", /^GIF8/],
-  ["a WebP", /^RIFF....WEBP/s],
-  ["a TIFF", /^(II\*\0|MM\0\*)/],
-  ["a BMP", /^BM/],
-  ["a JPEG 2000", /^\0\0\0\x0CjP/],
-  ["an AVIF or HEIF", /^....ftyp/s],
-  ["a gzip archive", /^\x1F\x8B/],
-  ["a zip archive", /^PK/],
+/** Formats that are neither JPEG nor PNG, to name them: by the letters that stand at a place. */
+const otherFormats: readonly (readonly [name: string, at: number, letters: string])[] = [
+  ["a GIF", 0, "GIF8"],
+  ["a WebP", 8, "WEBP"],
+  ["a TIFF", 0, "II*\0"],
+  ["a TIFF", 0, "MM\0*"],
+  ["a BMP", 0, "BM"],
+  // deno-lint-ignore no-control-regex -- the bytes themselves
+  ["a JPEG 2000", 4, "jP"],
+  ["an AVIF or HEIF", 4, "ftyp"],
+  // deno-lint-ignore no-control-regex -- the bytes themselves
+  ["a gzip archive", 0, "\x1F\x8B"],
+  ["a zip archive", 0, "PK"],
 ];
 
 /**
@@ -40,9 +43,8 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   if (bytes.length === 0) throw new Problem("is empty");
   if (bytes[0] === 0xFF && bytes[1] === 0xD8) return parseJpegHeader(bytes);
   if (latin(bytes, 0, 8) === "\x89PNG\r\n\x1A\n") return parsePngHeader(bytes);
-  const start = latin(bytes, 0, 16);
-  const named = otherFormats.find(([, pattern]) => pattern.test(start))?.[0] ?? "no image";
-  throw new Problem(`is ${named}, expected JPEG or PNG`);
+  const named = otherFormats.find(([, at, letters]) => latin(bytes, at, at + letters.length) === letters);
+  throw new Problem(`is ${named?.[0] ?? "no image"}, expected JPEG or PNG`);
 }
 
 /** Bytes as text, one character each. */

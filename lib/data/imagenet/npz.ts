@@ -50,10 +50,25 @@ export async function openNpz(path: string): Promise<Npz> {
 }
 
 async function openArray(name: string, entry: FileEntry): Promise<NpzArray> {
-  const damaged = (cause: unknown) =>
-    new Problem(`Cannot read ${name}: ${(cause as Error)?.message ?? "it ends early"}; fetch the file again`, {
-      cause,
-    });
+  const values = unpack(name, entry);
+  const start = await values.read(10);
+  if (latin(start, 1, 6) !== "NUMPY") throw damaged(name, new Error("it is no NumPy array"));
+  // Version 1 has a header length of 2 bytes, later ones of 4.
+  const more = start[6]! > 1 ? 65536 * (await values.read(2))[0]! : 0;
+  const length = start[8]! + 256 * start[9]! + more;
+  const header = latin(await values.read(length), 0, length);
+  const [, type] = /'descr': '([^']+)'/.exec(header) ?? [],
+    [, dimensions] = /'shape': \(([\d, ]*)\)/.exec(header) ?? [];
+  if (type === undefined || dimensions === undefined || !header.includes("'fortran_order': False")) {
+    await values.cancel();
+    throw new Problem(`Cannot use ${name}: expected a plain array in C order, got ${header.trim()}`);
+  }
+  const shape = dimensions.split(",").map((n) => n.trim()).filter((n) => n !== "").map(Number);
+  return { shape, type, ...values };
+}
+
+/** The bytes of an entry as they are unpacked, and no faster than they are read. */
+function unpack(name: string, entry: FileEntry): Pick<NpzArray, "read" | "finish" | "cancel"> {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const stop = new AbortController();
   let failure: unknown;
@@ -61,47 +76,33 @@ async function openArray(name: string, entry: FileEntry): Promise<NpzArray> {
     failure = cause;
   });
   const reader = readable.getReader();
-  let left: Uint8Array = new Uint8Array();
   const next = async () => {
     const { value } = await reader.read().catch((cause) => {
-      throw damaged(failure ?? cause);
+      throw damaged(name, failure ?? cause);
     });
     return value;
   };
-  const read = async (count: number) => {
-    const bytes = new Uint8Array(count);
-    for (let at = 0; at < count;) {
-      if (left.length === 0) {
-        const value = await next();
-        if (!value) throw damaged(failure);
-        left = value;
-      }
-      const part = left.subarray(0, count - at);
-      bytes.set(part, at);
-      at += part.length;
-      left = left.subarray(part.length);
-    }
-    return bytes;
-  };
-  const start = await read(10);
-  if (latin(start, 1, 6) !== "NUMPY") throw damaged(new Error("it is no NumPy array"));
-  // Version 1 has a header length of 2 bytes, later ones of 4.
-  const wide = start[6]! > 1;
-  const length = wide ? start[8]! + 256 * start[9]! + 65536 * (await read(2))[0]! : start[8]! + 256 * start[9]!;
-  const header = latin(await read(length), 0, length);
-  const [, type] = /'descr': '([^']+)'/.exec(header) ?? [],
-    [, dimensions] = /'shape': \(([\d, ]*)\)/.exec(header) ?? [];
-  if (type === undefined || dimensions === undefined || !header.includes("'fortran_order': False")) {
-    throw new Problem(`Cannot use ${name}: expected a plain array in C order, got ${header.trim()}`);
-  }
+  let left: Uint8Array = new Uint8Array();
   return {
-    shape: dimensions.split(",").map((n) => n.trim()).filter((n) => n !== "").map(Number),
-    type,
-    read,
+    async read(count) {
+      const bytes = new Uint8Array(count);
+      for (let at = 0; at < count;) {
+        if (left.length === 0) {
+          const value = await next();
+          if (!value) throw damaged(name, failure);
+          left = value;
+        }
+        const part = left.subarray(0, count - at);
+        bytes.set(part, at);
+        at += part.length;
+        left = left.subarray(part.length);
+      }
+      return bytes;
+    },
     async finish() {
       while (await next());
       await done;
-      if (failure !== undefined) throw damaged(failure);
+      if (failure !== undefined) throw damaged(name, failure);
     },
     async cancel() {
       stop.abort();
@@ -109,6 +110,11 @@ async function openArray(name: string, entry: FileEntry): Promise<NpzArray> {
       await done;
     },
   };
+}
+
+function damaged(name: string, cause: unknown): Problem {
+  const reason = cause instanceof Error ? cause.message : "it ends early";
+  return new Problem(`Cannot read ${name}: ${reason}; fetch the file again`, { cause });
 }
 
 /** A file as zip.js reads it. */

@@ -31,7 +31,7 @@ export function readTarIndex(path: string, file: Deno.FsFile): TarMember[] {
   for (;;) {
     if (at + block > length) throw refuse("it is cut short: a tar archive ends with two empty blocks");
     const header = readAt(file, at, block);
-    if (header.every((byte) => byte === 0)) break;
+    if (header[0] === 0 && header.every((byte) => byte === 0)) break;
     const { name, size, type } = parseHeader(header, () => refuse(`the header at byte ${at} is damaged`));
     const data = at + block, end = data + Math.ceil(size / block) * block;
     if (end > length) throw refuse(`it is cut short within ${name}`);
@@ -69,14 +69,18 @@ export function readAt(file: Deno.FsFile, at: number, count: number): Uint8Array
 }
 
 function parseHeader(header: Uint8Array, damaged: () => Problem): { name: string; size: number; type: string } {
-  const text = (begin: number, end: number) => latin(header, begin, end).split("\0")[0]!;
+  const text = (begin: number, end: number) => {
+    const zero = header.indexOf(0, begin);
+    return latin(header, begin, zero < 0 ? end : Math.min(zero, end));
+  };
   const octal = (begin: number, end: number) => {
     const digits = text(begin, end).trim();
     if (!/^[0-7]+$/.test(digits)) throw damaged();
     return parseInt(digits, 8);
   };
   // The checksum is the sum of all bytes with its own eight taken as spaces.
-  const sum = header.reduce((total, byte, i) => total + (i >= 148 && i < 156 ? 32 : byte), 0);
+  let sum = 8 * 32;
+  for (let i = 0; i < block; i++) if (i < 148 || i >= 156) sum += header[i]!;
   if (octal(148, 156) !== sum) throw damaged();
   const prefix = latin(header, 257, 263) === "ustar\0" ? text(345, 500) : "";
   const name = utf8(`${prefix ? `${prefix}/` : ""}${text(0, 100)}`);

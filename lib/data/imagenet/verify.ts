@@ -10,14 +10,13 @@ type Stamps = Readonly<Record<string, readonly [size: number, changed: number]>>
 
 /**
  * Compares every file of pixels with the manifest. A file that has not changed
- * since it was last found right, by size and time, is not read again, unless
- * `again` asks for it.
+ * since it was last found right, by size and time, is not read again.
  *
  * @throws {Problem} naming the file that is missing or damaged
  */
-export async function verifyPixels(folder: string, { chunks }: Manifest, again = false): Promise<void> {
+export async function verifyPixels(folder: string, { chunks }: Manifest): Promise<void> {
   const stampFile = join(folder, "verified.json");
-  const stamps: Stamps = !again && await exists(stampFile) ? JSON.parse(await readText(stampFile)) : {};
+  const stamps: Stamps = await exists(stampFile) ? JSON.parse(await readText(stampFile)) : {};
   const now: Record<string, readonly [number, number]> = {};
   const changed: number[] = [];
   for (const chunk of chunks.keys()) {

@@ -6,7 +6,6 @@ import type { Dataset } from "../../../lib/data/types.ts";
 import {
   classIds,
   drawImages,
-  expect,
   few,
   layOut,
   npy,
