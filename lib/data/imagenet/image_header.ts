@@ -25,10 +25,8 @@ const otherFormats: readonly (readonly [name: string, at: number, letters: strin
   ["a TIFF", 0, "II*\0"],
   ["a TIFF", 0, "MM\0*"],
   ["a BMP", 0, "BM"],
-  // deno-lint-ignore no-control-regex -- the bytes themselves
   ["a JPEG 2000", 4, "jP"],
   ["an AVIF or HEIF", 4, "ftyp"],
-  // deno-lint-ignore no-control-regex -- the bytes themselves
   ["a gzip archive", 0, "\x1F\x8B"],
   ["a zip archive", 0, "PK"],
 ];
