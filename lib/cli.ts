@@ -26,6 +26,7 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   autoencoder EXPERIMENT  train the autoencoder of its data and keep it under results/autoencoders/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
   convert FROM TO --model MODEL  weights of the published code to ours, and back
+  report [NAME…]     every result as one HTML file, .nfm/report.html; --serve, --diff: see report --help
   engine [status | install | remove]
   diff [A] [B]         compare the results of two git revisions or folders, figure by figure: diff --help
   runs [WHERE]         list the results of the working tree, a git revision or a folder: runs --help
@@ -80,6 +81,7 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
     await made("autoencoder", args, (await import("./runs/autoencoder_command.ts")).autoencoderCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   convert: async (args) => (await import("./runs/convert_command.ts")).convertCommand(args),
+  report: async (args) => (await import("./runs/report_command.ts")).reportCommand(args),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
   diff: async (args) => (await import("./runs/diff_command.ts")).diffCommand(args),
   runs: async (args) => (await import("./runs/runs_command.ts")).runsCommand(args),

@@ -2,6 +2,7 @@ import { Problem } from "../core/problem.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { silu } from "../nn/activations.ts";
 import { convolution, depthToSpace, spaceToDepth } from "../nn/convolution.ts";
+import { layerNorm } from "../nn/layer_norm.ts";
 import { type Parameters, type ParameterSpec, sizeOf } from "../nn/parameters.ts";
 import type { ImageShape } from "../nn/patches.ts";
 import type { AutoencoderDefinition } from "./types.ts";
@@ -22,7 +23,7 @@ const logVarianceBounds = [-30, 20] as const;
 /**
  * A variational autoencoder for small images, in the place of Stable
  * Diffusion's (Rombach et al. 2022): levels of residual blocks of 3 × 3
- * convolutions between halvings of the side, no normalisation, no attention.
+ * convolutions between halvings of the side, no attention.
  *
  * @param shape `[channels, height, width]`
  * @throws {Problem} if the options do not fit the shape
@@ -49,7 +50,7 @@ export function convolutional(options: ConvolutionalOptions, shape: ImageShape):
           blocks,
         );
       });
-      const moments = tf.transpose(layer(params, "encoder.out", silu(x)), [0, 3, 1, 2]);
+      const moments = tf.transpose(layer(params, "encoder.out", active(params, "encoder.out", x)), [0, 3, 1, 2]);
       const [mean, logVariance] = tf.split(moments, 2, 1) as [Tensor, Tensor];
       return { mean, logVariance: tf.clipByValue(logVariance, ...logVarianceBounds) };
     },
@@ -57,7 +58,8 @@ export function convolutional(options: ConvolutionalOptions, shape: ImageShape):
       let x = layer(params, "decoder.in", tf.transpose(latents, [0, 2, 3, 1]));
       for (let level = widths.length - 1; level >= 0; level--) {
         x = residualBlocks(params, `decoder.${level}`, x, blocks);
-        x = depthToSpace(layer(params, `decoder.${level}.out`, silu(x)), 2);
+        const name = `decoder.${level}.out`;
+        x = depthToSpace(layer(params, name, active(params, name, x)), 2);
       }
       return tf.transpose(x, [0, 3, 1, 2]);
     },
@@ -68,10 +70,16 @@ function layer(params: Parameters, name: string, x: Tensor): Tensor {
   return convolution(x, params[`${name}.weight`]!, params[`${name}.bias`]!);
 }
 
+/** What goes into the layer `name`: normalised over channels at each position, then SiLU. */
+function active(params: Parameters, name: string, x: Tensor): Tensor {
+  return silu(layerNorm(x, params[`${name}.norm.weight`]!, params[`${name}.norm.bias`]!, 1e-6));
+}
+
 function residualBlocks(params: Parameters, name: string, x: Tensor, count: number): Tensor {
   for (let i = 0; i < count; i++) {
-    const inner = layer(params, `${name}.${i}.first`, silu(x));
-    x = tf.add(x, layer(params, `${name}.${i}.second`, silu(inner)));
+    const [first, second] = [`${name}.${i}.first`, `${name}.${i}.second`];
+    const inner = layer(params, first, active(params, first, x));
+    x = tf.add(x, layer(params, second, active(params, second, inner)));
   }
   return x;
 }
@@ -84,11 +92,16 @@ function autoencoderSpecs({ latentChannels, widths, blocks }: ConvolutionalOptio
       { name: `${name}.bias`, shape: [to], init: { kind: "zeros" } },
     ];
   };
+  const active = (name: string, from: number, to: number, side = 3, gain = 2): ParameterSpec[] => [
+    { name: `${name}.norm.weight`, shape: [from], init: { kind: "ones" } },
+    { name: `${name}.norm.bias`, shape: [from], init: { kind: "zeros" } },
+    ...conv(name, from, to, side, gain),
+  ];
   const level = (name: string, width: number) =>
     Array.from({ length: blocks }, (_, i) => [
-      ...conv(`${name}.${i}.first`, width, width, 3, 2),
+      ...active(`${name}.${i}.first`, width, width),
       // Each block starts near the identity.
-      ...conv(`${name}.${i}.second`, width, width, 3, 0.1),
+      ...active(`${name}.${i}.second`, width, width, 3, 0.1),
     ]).flat();
   const outside = (index: number) => index === 0 ? channels : widths[index - 1]!;
   const last = widths.at(-1)!;
@@ -97,11 +110,11 @@ function autoencoderSpecs({ latentChannels, widths, blocks }: ConvolutionalOptio
       ...conv(`encoder.${i}.in`, 4 * outside(i), width, i === 0 ? 3 : 1),
       ...level(`encoder.${i}`, width),
     ]),
-    ...conv("encoder.out", last, 2 * latentChannels),
+    ...active("encoder.out", last, 2 * latentChannels),
     ...conv("decoder.in", latentChannels, last),
     ...widths.flatMap((width, i) => [
       ...level(`decoder.${i}`, width),
-      ...conv(`decoder.${i}.out`, width, 4 * outside(i), i === 0 ? 3 : 1),
+      ...active(`decoder.${i}.out`, width, 4 * outside(i), i === 0 ? 3 : 1),
     ]),
   ];
 }

@@ -70,7 +70,8 @@ function autoencoderFaults({ autoencoder, data: { size } }: ResolvedRecipe): rea
   if (!autoencoder) return [];
   const factor = factorOf(autoencoder), { training, scale } = autoencoder;
   if (size % factor !== 0) {
-    return [fault(["autoencoder", "model"], `${divides("data.size", size, factor)}, by which it makes images smaller`)];
+    const sentence = `expected levels whose factor divides data.size (${size}), got a factor of ${factor}`;
+    return [fault(["autoencoder", "model"], sentence)];
   }
   if (!training) {
     const missing = "expected with published weights, which have no card to take it from";

@@ -90,8 +90,10 @@ async function recipeFile(experiment: string): Promise<string> {
   throw new Problem(`There is no ${isAblation ? "ablation" : "experiment"} "${name}"; ${instead}`);
 }
 
-const fileOf = (experiment: string) =>
-  experiment.startsWith(ablations) ? `${experiment}.yaml` : `experiments/${experiment}/recipe.yaml`;
+/** Where the recipe of an experiment, or of the ablation `ablations/<name>`, is written. */
+export function fileOf(experiment: string): string {
+  return experiment.startsWith(ablations) ? `${experiment}.yaml` : `experiments/${experiment}/recipe.yaml`;
+}
 
 /** Recipes above one that it extends, at most. */
 const highest = 4;

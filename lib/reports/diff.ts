@@ -69,7 +69,8 @@ export function renderDiffJson(diff: Diff, { all }: DiffOptions): string {
   return JSON.stringify(whole, null, 2);
 }
 
-const leftAligned = new Set(["figure", "verdict"]);
+/** Heads of the columns that hold words. */
+export const leftAligned = new Set(["figure", "verdict"]);
 const loud = new Set<string>(["better", "worse"] satisfies Verdict[]);
 
 function painted(verdict: Verdict): string {
@@ -80,7 +81,7 @@ function painted(verdict: Verdict): string {
 }
 
 /** Results in which something changed, or that are stale. */
-function shownResults({ results }: Diff, all: boolean): readonly ResultDiff[] {
+export function shownResults({ results }: Diff, all: boolean): readonly ResultDiff[] {
   return results.filter((result) => all || staleOf(result) !== undefined || moved(result).length > 0);
 }
 
@@ -89,7 +90,7 @@ const moved = ({ changes }: ResultDiff) => changes.filter(({ verdict }) => verdi
 const staleOf = ({ after, stale }: ResultDiff) => after ? stale.after : stale.before;
 
 /** What a reader must know before the figures, a line each. */
-function remarks(result: ResultDiff, all: boolean): readonly string[] {
+export function remarks(result: ResultDiff, all: boolean): readonly string[] {
   const { before, after, captions, recipe, changes } = result;
   const stale = staleOf(result);
   const seeds = Math.min(...[before, after].map((side) => side?.figures.caption.seeds.length ?? Infinity));
@@ -119,7 +120,11 @@ function listed(result: ResultDiff, all: boolean): readonly PaperChange[] {
 
 const showsPaper = (changes: readonly PaperChange[]) => changes.some(({ paper }) => paper !== undefined);
 
-function tableOf(result: ResultDiff, all: boolean): { head: readonly string[]; rows: readonly (readonly string[])[] } {
+/** Its figures as plain cells, the figure's key first. */
+export function tableOf(
+  result: ResultDiff,
+  all: boolean,
+): { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] } {
   const changes = listed(result, all);
   const paper = showsPaper(changes);
   const [was, is] = [result.before?.figures, result.after?.figures];

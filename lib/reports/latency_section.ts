@@ -1,7 +1,7 @@
 import { isLatency, latencyBatches, latencyName } from "../metrics/latency.ts";
 import { type FigureKey, figureKey, type Figures, parseFigureKey } from "../results/figures.ts";
 import type { PaperFigures } from "../results/paper.ts";
-import { cell, metricTitle, missing } from "./cells.ts";
+import { metricTitle, missing, ownCell, textsAndKeys } from "./cells.ts";
 import type { Section } from "./sections.ts";
 
 /** A column of the table. */
@@ -41,16 +41,16 @@ export function latencySections(figures: Figures, keys: readonly FigureKey[], pa
           ...shown.flatMap(({ info, beside }) => [metricTitle(info), ...(beside ? ["paper"] : [])]),
         ],
         numbersFrom: 2,
-        groups: groups.map((lines) =>
+        ...textsAndKeys(groups.map((lines) =>
           lines.map((line) => [
-            line.row,
-            line.name,
+            { text: line.row },
+            { text: line.name },
             ...shown.flatMap(({ column, info, beside }) => {
-              const own = cell(figures.figures[keyOf(line, column)], info);
-              return beside ? [own, String(theirs(line, column) ?? missing)] : [own];
+              const own = ownCell(figures, keyOf(line, column), info);
+              return beside ? [own, { text: String(theirs(line, column) ?? missing) }] : [own];
             }),
           ])
-        ),
+        )),
       };
     });
 }

@@ -3,7 +3,7 @@ import { isLatency } from "../metrics/latency.ts";
 import { type FigureKey, figureKey, type Figures, parseFigureKey } from "../results/figures.ts";
 import { checkpointsOf, paperFigure, type PaperFigures } from "../results/paper.ts";
 import { latencySections } from "./latency_section.ts";
-import { cell, metricTitle, paperCell } from "./cells.ts";
+import { type Cell, metricTitle, ownCell, paperCell, textsAndKeys } from "./cells.ts";
 export { cell, metricTitle, missing, paperCell } from "./cells.ts";
 
 /** One table of a report: plain cells, still to be drawn. */
@@ -14,6 +14,8 @@ export interface Section {
   readonly numbersFrom: number;
   /** Rows in groups that a reader compares: one sampler each. */
   readonly groups: readonly (readonly (readonly string[])[])[];
+  /** The `figureKey` behind each cell of `groups`; nothing where a cell is a name or the paper's. */
+  readonly keys: readonly (readonly (readonly (string | undefined)[])[])[];
 }
 
 /**
@@ -53,12 +55,12 @@ function checkpointSection(figures: Figures, keys: readonly FigureKey[], paper?:
   const beside = keys.some((key) => published(key, key.checkpoint!) !== undefined);
   const samplers = distinct(keys.map((key) => key.sampler));
   const solver = commonSolver(samplers);
-  const line = (key: FigureKey): string[] => [
-    key.row,
-    ...(key.sampler === undefined ? [] : [solver ? key.sampler.split(" ")[1]! : key.sampler]),
+  const line = (key: FigureKey): Cell[] => [
+    { text: key.row },
+    ...(key.sampler === undefined ? [] : [{ text: solver ? key.sampler.split(" ")[1]! : key.sampler }]),
     ...ours.flatMap((checkpoint) => {
-      const own = cell(figures.figures[at(key, checkpoint)], info);
-      return beside ? [own, paperCell(published(key, checkpoint), info)] : [own];
+      const own = ownCell(figures, at(key, checkpoint), info);
+      return beside ? [own, { text: paperCell(published(key, checkpoint), info) }] : [own];
     }),
   ];
   const groups = samplers.map((sampler) => {
@@ -73,7 +75,7 @@ function checkpointSection(figures: Figures, keys: readonly FigureKey[], paper?:
     title: [metricTitle(info), solver, guidance].filter(Boolean).join(", "),
     head: ["method", ...samplerHead, ...heads],
     numbersFrom: solver ? 1 : 1 + samplerHead.length,
-    groups,
+    ...textsAndKeys(groups),
   };
 }
 
@@ -85,15 +87,15 @@ function methodSection(figures: Figures, keys: readonly FigureKey[], paper?: Pap
   const rows = distinct(keys.map(({ row }) => row));
   const published = (key: FigureKey) => paper && paperFigure(paper, figureKey(key), ours);
   const beside = keys.some((key) => published(key) !== undefined);
-  const lines = distinct(keys.map(({ sampler }) => sampler)).map((sampler) => {
+  const lines = distinct(keys.map(({ sampler }) => sampler)).map((sampler): Cell[] => {
     const [method, nfe, grid = "t²"] = sampler!.split(" ");
     return [
-      `${capital(method!)} (${grid})`,
-      nfe!,
+      { text: `${capital(method!)} (${grid})` },
+      { text: nfe! },
       ...rows.flatMap((row) => {
         const key = { ...keys[0]!, row, sampler: sampler! };
-        const own = cell(figures.figures[figureKey(key)], info);
-        return beside ? [own, paperCell(published(key), info)] : [own];
+        const own = ownCell(figures, figureKey(key), info);
+        return beside ? [own, { text: paperCell(published(key), info) }] : [own];
       }),
     ];
   });
@@ -101,7 +103,7 @@ function methodSection(figures: Figures, keys: readonly FigureKey[], paper?: Pap
     title: [metricTitle(info), guidance, `${count(checkpoint!)} samples`].filter(Boolean).join(", "),
     head: ["solver", "NFE", ...rows.flatMap((row) => beside ? [row, `paper ${row}`] : [row])],
     numbersFrom: 1,
-    groups: [lines],
+    ...textsAndKeys([lines]),
   };
 }
 
@@ -147,15 +149,15 @@ function rowsSection(figures: Figures, columns: readonly (readonly FigureKey[])[
       }),
     ],
     numbersFrom: 1,
-    groups: [
+    ...textsAndKeys([
       rows.map((row, i) => [
-        row.replace(/ teacher$/, ""),
+        { text: row.replace(/ teacher$/, "") },
         ...shown.flatMap(({ keys, info, published, beside }) => {
-          const own = cell(figures.figures[figureKey(keys[i]!)], info);
-          return beside ? [own, paperCell(published[i], info)] : [own];
+          const own = ownCell(figures, figureKey(keys[i]!), info);
+          return beside ? [own, { text: paperCell(published[i], info) }] : [own];
         }),
       ]),
-    ],
+    ]),
   };
 }
 
@@ -165,14 +167,14 @@ function listSection(figures: Figures, keys: readonly FigureKey[], paper?: Paper
   const rows = keys.map((key, i) => {
     const info = figures.metrics[key.metric]!;
     const what = [metricTitle(info), key.sampler, key.guidance].filter(Boolean).join(", ");
-    const own = cell(figures.figures[figureKey(key)], info);
-    return [key.row, what, own, ...(beside ? [paperCell(published[i], info)] : [])];
+    const own = ownCell(figures, figureKey(key), info);
+    return [{ text: key.row }, { text: what }, own, ...(beside ? [{ text: paperCell(published[i], info) }] : [])];
   });
   return {
     title: "Measured once",
     head: ["of", "what", "ours", ...(beside ? ["paper"] : [])],
     numbersFrom: 2,
-    groups: [rows],
+    ...textsAndKeys([rows]),
   };
 }
 

@@ -31,7 +31,10 @@ export function renderTerminal(figures: Figures, paper?: PaperFigures): string {
 }
 
 /** What stands under a title: how ours was measured, how the paper's was, and how far they compare. */
-function captionLines({ caption, figures, metrics: infos }: Figures, paper?: PaperFigures): readonly string[] {
+export function captionLines(
+  { caption, figures, metrics: infos }: Figures,
+  paper?: PaperFigures,
+): readonly string[] {
   const { experiment, scale, data, features, samples, seeds, guidance, notes = [] } = caption;
   const timed = Object.keys(infos).every((metric) => isLatency(metric) || metric === "tokens");
   const overTime = checkpointsOf({ figures }).length > 0;

@@ -2,7 +2,7 @@ import { firstDifference } from "../core/difference.ts";
 import { hashOf } from "../core/hash.ts";
 import { attempt, Problem } from "../core/problem.ts";
 import { parseRecipeText } from "../recipes/document.ts";
-import { listExperiments, loadRecipe } from "../recipes/load.ts";
+import { loadRecipe } from "../recipes/load.ts";
 import { readResolved } from "../recipes/print.ts";
 import { type Scale, scales } from "../recipes/types.ts";
 import type { Result } from "./tree.ts";
@@ -19,9 +19,6 @@ export async function staleness(
   const { figures: { caption }, provenance, resolved, path } = result;
   const { experiment, scale, version } = caption;
   if (!provenance) return "nothing says which recipe made it: it has no provenance.json that can be read";
-  const experiments = await attempt(listExperiments);
-  if (experiments instanceof Problem) return experiments.message;
-  if (!experiments.includes(experiment)) return `there is no experiment "${experiment}" any more`;
   if (!(scales as readonly string[]).includes(scale)) return `there is no scale "${scale}" any more`;
   const now = await attempt(() => loadRecipe(experiment, scale as Scale, provenance.overrides));
   if (now instanceof Problem) return `its recipe no longer resolves: ${now.message}`;

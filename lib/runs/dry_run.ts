@@ -45,7 +45,7 @@ function estimates(recipe: ResolvedRecipe, rows: readonly RowPlan[], splits: Spl
   const flops = new Map<string, number>();
   const { samples, images, guidanceSearch, pictures } = recipe.evaluation;
   const searched = 2 * guidanceSearch.samples * (guidanceSearch.iterations + 1);
-  for (const { row, teacher, coupling, students, pictures: drawn } of rows) {
+  for (const { row, teacher, coupling, students, pictures: drawn, latency } of rows) {
     const cost = passCosts(row, splits);
     const encode = teacher ? cost.teacher : 0;
     if (teacher?.training) flops.set(teacher.training.folder, 3 * cost.teacher * row.teacher.training.samples);
@@ -69,8 +69,31 @@ function estimates(recipe: ResolvedRecipe, rows: readonly RowPlan[], splits: Spl
       }
     }
     for (const { plan } of drawn) flops.set(plan.folder, 4 * encode * pictures * splits.train.classes);
+    if (latency) flops.set(latency.folder, latencyCost(recipe, row, splits));
   }
   return flops;
+}
+
+/** Seconds that a layer takes at least, however little it computes: what decoding token by token mostly consists of. */
+const layerTime = 3e-4;
+
+/** Timing decodes twice and denoises once a round, then runs every solver. */
+function latencyCost({ evaluation }: ResolvedRecipe, row: RowRecipe, splits: Splits): number {
+  const { samplers, guidance, latency } = evaluation;
+  const { patch, blocks } = row.teacher.model;
+  const cost = passCosts(row, splits);
+  const tokens = sizeOf(splits.train.shape.slice(1)) / patch ** 2;
+  const layers = blocks.reduce((sum, layers) => sum + layers, 0);
+  const nfe = samplers.reduce((sum, sampler) => sum + sampler.nfe, 0);
+  const dispatched = (2 * layers * tokens + nfe * row.student.model.depth) * layerTime * assumedRate;
+  let total = 0;
+  for (const kind of guidance) {
+    for (const batch of latency!.batches) {
+      const samples = kind === "unguided" ? batch : 2 * batch;
+      total += (latency!.repeats + 1) * (dispatched + samples * (5 * cost.teacher + nfe * cost.student));
+    }
+  }
+  return total;
 }
 
 /** Operations of one forward pass of one sample: two per parameter and token. */

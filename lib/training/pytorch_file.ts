@@ -3,7 +3,7 @@ import { Problem } from "../core/problem.ts";
 import { type PickleRules, readPickle } from "./pickle.ts";
 import { namedTensors, rules, storageReference } from "./pytorch_objects.ts";
 import { contiguous, type StorageReference, type StorageType } from "./pytorch_storage.ts";
-import { type RandomAccess, randomAccess, readDirectory, readMember } from "./stored_zip.ts";
+import { type RandomAccess, randomAccess, readDirectory, readMember } from "./zip.ts";
 
 /** One tensor of a PyTorch file, row-major. */
 export interface PyTorchTensor {

@@ -13,6 +13,7 @@ import {
   openFeatureArtifact,
 } from "../../lib/metrics/feature_artifact.ts";
 import { accuracyOf, featureTraining } from "../../lib/metrics/feature_training.ts";
+import { classify } from "../../lib/metrics/classifier.ts";
 import { extractFeatures } from "../../lib/metrics/features.ts";
 
 const results = new URL("../../results/features/", import.meta.url);
@@ -40,7 +41,7 @@ for (const { name } of Deno.readDirSync(results)) {
       const { network } = await openFeatureArtifact(folder, train as Dataset);
       const test = await load("test");
       assertEquals(test.digest, card.testDigest);
-      const some = subset(test, 1000), { predicted } = await extractFeatures(network, some);
+      const some = subset(test, 1000), predicted = await classify(network, await extractFeatures(network, some));
       // Four standard errors of a share of 1000.
       const error = Math.sqrt(card.testAccuracy * (1 - card.testAccuracy) / 1000);
       assertAlmostEquals(accuracyOf(some, predicted), card.testAccuracy, 4 * error);

@@ -6,6 +6,7 @@ import type { Dataset } from "../../lib/data/types.ts";
 import { openEngine, tf } from "../../lib/engine/mod.ts";
 import { makeFeatureArtifact, openFeatureArtifact } from "../../lib/metrics/feature_artifact.ts";
 import { accuracyOf, featureTraining, trainFeatureNetwork } from "../../lib/metrics/feature_training.ts";
+import { classify } from "../../lib/metrics/classifier.ts";
 import { extractFeatures } from "../../lib/metrics/features.ts";
 
 const engine = await openEngine("auto");
@@ -37,7 +38,7 @@ Deno.test({
     assertEquals([losses.length, tf.memory().numTensors - before], [60, Object.keys(network.parameters).length]);
     assertLess(mean(losses.slice(-10)), mean(losses.slice(0, 10)) / 4);
     const unseen = quadrants(2, 400, "test");
-    assertGreater(accuracyOf(unseen, (await extractFeatures(network, unseen)).predicted), 0.95);
+    assertGreater(accuracyOf(unseen, await classify(network, await extractFeatures(network, unseen))), 0.95);
     network.dispose();
   },
 });
@@ -93,7 +94,10 @@ Deno.test({
       assert(made.floor.value > 0 && made.floor.sampleCount === 400);
       const { network, card } = await openFeatureArtifact(folder, sets.train);
       assertEquals([card, network.digest], [made, made.networkDigest]);
-      assertEquals(accuracyOf(sets.test, (await extractFeatures(network, sets.test)).predicted), made.testAccuracy);
+      assertEquals(
+        accuracyOf(sets.test, await classify(network, await extractFeatures(network, sets.test))),
+        made.testAccuracy,
+      );
       network.dispose();
       const { message } = await assertRejects(() => openFeatureArtifact(folder, quadrants(9, 640)), Problem);
       assert(message.startsWith(`Cannot measure quadrants 8x8 with ${folder}: its feature network was trained on`));

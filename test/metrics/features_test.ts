@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertLess, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { createRng } from "../../lib/core/rng.ts";
+import { quantise } from "../../lib/data/quantise.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
 import { openEngine, tf } from "../../lib/engine/mod.ts";
 import { loadFeatureNetwork, saveFeatureNetwork } from "../../lib/metrics/feature_artifact.ts";
-import { createFeatureNetwork, extractFeatures, featureParameters, featureWidth } from "../../lib/metrics/features.ts";
+import { classify, createClassifier, featureParameters, featureWidth } from "../../lib/metrics/classifier.ts";
+import { extractFeatures } from "../../lib/metrics/features.ts";
 import { initialize, parameterCount, sizeOf } from "../../lib/nn/parameters.ts";
 import { writeSafetensors } from "../../lib/training/safetensors.ts";
 
@@ -15,11 +17,17 @@ const rng = createRng(5);
 function randomNetwork(shape: readonly [number, number, number], classes = 10) {
   const specs = featureParameters(shape, classes);
   const values = initialize(specs, rng.fork("weights"));
-  return createFeatureNetwork(shape, classes, values.map((x, i) => x || rng.at(i).normal(1)[0]! / 10));
+  return createClassifier(shape, classes, values.map((x, i) => x || rng.at(i).normal(1)[0]! / 10));
 }
 
 function randomImages(count: number, shape: readonly number[]): Float32Array {
   return Float32Array.from(rng.fork("images").uniform(count * sizeOf(shape)), (u) => 2 * u - 1);
+}
+
+/** The features of images and what the network takes them for. */
+async function lookAt(network: ReturnType<typeof createClassifier>, images: Float32Array) {
+  const features = await extractFeatures(network, images);
+  return { features, predicted: await classify(network, features) };
 }
 
 Deno.test("featureParameters are 72842 values at 16x16, and three halvings need 8x8", () => {
@@ -27,15 +35,16 @@ Deno.test("featureParameters are 72842 values at 16x16, and three halvings need 
   // 28 halves to 14, 7 and 3: the dense layer reads 3 x 3 x 64.
   assertEquals(featureParameters([3, 28, 28], 10).find(({ name }) => name === "features.weight")?.shape, [64, 576]);
   assertThrows(() => featureParameters([1, 7, 8], 10), RangeError, "8x8 or more");
-  assertThrows(() => createFeatureNetwork([1, 8, 8], 10, new Float32Array(3)), RangeError, "got 3");
+  assertThrows(() => createClassifier([1, 8, 8], 10, new Float32Array(3)), RangeError, "got 3");
 });
 
 for (const engine of engines) {
   Deno.test(`extractFeatures is the network written out as sums (${engine})`, async () => {
     await openEngine(engine);
     const shape = [2, 10, 8] as const, network = randomNetwork(shape, 3);
-    const images = randomImages(2, shape);
-    const { features, predicted } = await extractFeatures(network, images);
+    // A network sees images at 256 grey levels, however finely they are given.
+    const images = quantise(randomImages(2, shape));
+    const { features, predicted } = await lookAt(network, images);
     assertEquals([features.length, predicted.length], [2 * featureWidth, 2]);
     const weights = Object.fromEntries(
       Object.entries(network.parameters).map(([name, tensor]) => [name, Array.from(tensor.dataSync())]),
@@ -53,13 +62,13 @@ for (const engine of engines) {
     const shape = [1, 16, 16] as const, size = sizeOf(shape), count = 300;
     const network = randomNetwork(shape), images = randomImages(count, shape);
     const before = tf.memory().numTensors;
-    const whole = await extractFeatures(network, images);
+    const whole = await lookAt(network, images);
     for (const [begin, end] of [[0, 1], [250, 262], [17, 299]] as const) {
-      const part = await extractFeatures(network, images.subarray(begin * size, end * size));
+      const part = await lookAt(network, images.subarray(begin * size, end * size));
       assertClose(part.features, whole.features.subarray(begin * featureWidth, end * featureWidth), 1e-5);
       assertEquals(part.predicted, whole.predicted.subarray(begin, end));
     }
-    assertEquals((await extractFeatures(network, new Float32Array())).features.length, 0);
+    assertEquals((await extractFeatures(network, new Float32Array())).length, 0);
     assertEquals(tf.memory().numTensors, before);
     network.dispose();
     assertEquals(tf.memory().numTensors, before - featureParameters(shape, 10).length);
@@ -75,7 +84,7 @@ Deno.test({
     for (const engine of engines) {
       await openEngine(engine);
       const network = randomNetwork(shape);
-      results.push((await extractFeatures(network, images)).features);
+      results.push(await extractFeatures(network, images));
       network.dispose();
     }
     assertClose(results[1]!, results[0]!, 1e-4);

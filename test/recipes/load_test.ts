@@ -1,5 +1,4 @@
-import fc from "fast-check";
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { parseRecipeText } from "../../lib/recipes/document.ts";
 import { listAblations, listExperiments, loadRecipe, resolveDocument } from "../../lib/recipes/load.ts";
@@ -297,7 +296,28 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
   [
     "seeds: [0]",
     "__proto__: { seeds: [0] }",
-    "recipe.yaml:5:3: __proto__: unknown key; expected one of experiment, scale, title, version, seeds, data, flips, features, teacher, student, rows, evaluation (and 1 more)",
+    "recipe.yaml:5:3: __proto__: unknown key; expected one of experiment, scale, title, version, seeds, data, autoencoder, flips, features, teacher, student, rows, evaluation (and 1 more)",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4, 4] }, scale: 1 } }",
+    "recipe.yaml:15:32: student.model.patch: expected a divisor of the latents' side (2), got 4",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4, 4, 4, 4] }, scale: 1 } }",
+    "recipe.yaml:37:49: autoencoder.model: expected levels whose factor divides data.size (8), got a factor of 16 (and 2 more)",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: autoencoderKl } } }",
+    "recipe.yaml:37:12: autoencoder.scale: expected with published weights, which have no card to take it from (and 2 more)",
+  ],
+  [
+    "quick: {}",
+    "quick: { autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4] }, training: { samples: 64, " +
+    "batch: 32, learningRate: 0.1, klWeight: 0, warmupSteps: 9 } } }",
+    "recipe.yaml:37:168: autoencoder.training.warmupSteps: expected at most the 2 steps of the training, got 9",
   ],
   ["quick: {}", `quick: ${"{a: ".repeat(40)}${"}".repeat(40)}`, "recipe.yaml: nested more than 32 levels deep"],
   ["quick: {}", `quick: ${"[".repeat(9000)}`, "recipe.yaml: nested more than 32 levels deep"],
@@ -326,73 +346,3 @@ for (
     await assertRejects(() => parseRecipeText("recipe.yaml", text!), Problem, message);
   });
 }
-
-Deno.test("a damaged recipe either resolves or is explained in one line with a position", async () => {
-  const damage = fc.array(
-    fc.record({
-      at: fc.nat(recipeText.length),
-      remove: fc.nat(12),
-      insert: fc.oneof(
-        fc.string({ maxLength: 4 }),
-        fc.constantFrom(
-          "\n",
-          ": ",
-          "- ",
-          "[",
-          "}",
-          "#",
-          "&a ",
-          "*a",
-          "!!x ",
-          "null",
-          "-1",
-          "1e400",
-          '"',
-          "\t",
-          "\0",
-          "é",
-          "{}",
-        ),
-      ),
-    }),
-    { minLength: 1, maxLength: 3 },
-  );
-  await fc.assert(
-    fc.asyncProperty(damage, async (changes) => {
-      const text = changes.reduce(
-        (all, { at, remove, insert }) => all.slice(0, at) + insert + all.slice(at + remove),
-        recipeText,
-      );
-      try {
-        const { recipe } = await resolve(text);
-        assertEquals(await readResolved("resolved.yaml", printRecipe(recipe)), recipe);
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        assertMatch(error.message, /^recipe\.yaml(:\d+:\d+)?:? [^\n]+$/);
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
-
-Deno.test("a key with one letter wrong is answered with the right key, 95 times of 100 or more", async () => {
-  const keys = [...recipeText.matchAll(/(?<=[\s{])([a-z][A-Za-z]{3,}):/g)].map((match) => ({
-    key: match[1]!,
-    at: match.index,
-  }));
-  let right = 0, all = 0;
-  for (const { key, at } of keys) {
-    if (["base", "scales", "quick", "kind"].includes(key)) continue; // a wrong kind leaves nothing to compare with
-    for (const place of [1, key.length - 1]) {
-      const typo = key.slice(0, place) + key.slice(place + 1);
-      const text = recipeText.slice(0, at) + typo + recipeText.slice(at + key.length);
-      const problem = await assertRejects(() => resolve(text), Problem);
-      all++;
-      if (
-        problem.message.includes(`${typo}: unknown key; did you mean "`) &&
-        new RegExp(`[".]${key}"\\?`).test(problem.message)
-      ) right++;
-    }
-  }
-  assert(all > 60 && right >= 0.95 * all, `${right} of ${all}`);
-});

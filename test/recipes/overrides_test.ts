@@ -110,7 +110,7 @@ const mistakes: readonly (readonly [override: string, message: string])[] = [
   ["noiseStd=3,4", 'noiseStd=3,4: "noiseStd" could be teacher.noiseStd or rows.NFM.teacher.noiseStd; write more of it'],
   [
     "colour=red",
-    'colour=red: unknown key "colour"; expected one of experiment, scale, title, version, seeds, data, flips, features, teacher, student, rows, evaluation',
+    'colour=red: unknown key "colour"; expected one of experiment, scale, title, version, seeds, data, autoencoder, flips, features, teacher, student, rows, evaluation',
   ],
   ["~rows.FN", '~rows.FN: unknown key "rows.FN"; did you mean "rows.FM"?'],
   ["~rows.FM=1", "~rows.FM=1: ~ deletes a key and takes no value; write ~rows.FM"],

@@ -1,11 +1,19 @@
-import { crc32 } from "node:zlib";
+import { crc32, inflateRawSync } from "node:zlib";
 
 /** One member of an archive: where its bytes lie in the file. */
-export interface StoredMember {
+export interface ZipMember {
   readonly name: string;
   readonly start: number;
+  /** Bytes in the file: fewer than `length` where it is compressed. */
+  readonly packed: number;
   readonly length: number;
+  readonly deflated: boolean;
   readonly crc32: number;
+}
+
+/** `deflate`: also take compressed members, as NumPy writes them. PyTorch never does. */
+export interface ZipOptions {
+  readonly deflate?: boolean;
 }
 
 /** A file open for reading at any place, so that a large one is never read whole. */
@@ -17,7 +25,7 @@ export interface RandomAccess {
 
 const endLength = 22, locatorLength = 20, end64Length = 56, headerLength = 30, entryLength = 46;
 const maxDirectoryLength = 64 << 20;
-const inExtra = 0xffffffff;
+const inExtra = 0xffffffff, deflateMethod = 8;
 
 /** Reads anywhere in an open file. */
 export function randomAccess(file: Deno.FsFile, size: number): RandomAccess {
@@ -42,17 +50,19 @@ export function randomAccess(file: Deno.FsFile, size: number): RandomAccess {
 }
 
 /**
- * The members of a zip archive that was written without compression, as
- * PyTorch writes it; large ones (zip64) too.
+ * The members of a zip archive; large ones (zip64) too.
  *
- * @throws {SyntaxError} for a compressed, split, encrypted or overlapping archive, which PyTorch never writes.
+ * @throws {SyntaxError} for a split, encrypted or overlapping archive, which neither PyTorch nor NumPy writes.
  */
-export async function readDirectory(file: RandomAccess): Promise<ReadonlyMap<string, StoredMember>> {
+export async function readDirectory(
+  file: RandomAccess,
+  { deflate = false }: ZipOptions = {},
+): Promise<ReadonlyMap<string, ZipMember>> {
   const { count, start, length } = await findDirectory(file);
   if (length > maxDirectoryLength) throw new SyntaxError(`its zip directory has ${length} bytes`);
   const bytes = await file.read(start, length);
   const view = new DataView(bytes.buffer);
-  const members = new Map<string, StoredMember>();
+  const members = new Map<string, ZipMember>();
   let total = 0;
   for (let at = 0; at < length;) {
     if (at + entryLength > length || view.getUint32(at, true) !== 0x02014b50) damaged();
@@ -65,14 +75,18 @@ export async function readDirectory(file: RandomAccess): Promise<ReadonlyMap<str
     const extra = new DataView(bytes.buffer, at + entryLength + nameLength, extraLength);
     const wide = wideFields(extra, [24, 20, 42].map((field) => view.getUint32(at + field, true)));
     const [size, packed, header] = wide as [number, number, number];
-    if (view.getUint16(at + 10, true) !== 0 || size !== packed || (view.getUint16(at + 8, true) & 1) !== 0) {
-      throw new SyntaxError(`its member ${shown} is compressed or encrypted, which PyTorch's files never are`);
+    const method = view.getUint16(at + 10, true), deflated = deflate && method === deflateMethod;
+    const isRead = deflated || method === 0 && size === packed;
+    if (!isRead || (view.getUint16(at + 8, true) & 1) !== 0) {
+      throw new SyntaxError(`its member ${shown} is compressed in another way than this kind of file is, or encrypted`);
     }
-    total += size;
+    total += packed;
     members.set(name, {
       name,
       start: await dataStart(file, header),
+      packed,
       length: size,
+      deflated,
       crc32: view.getUint32(at + 16, true),
     });
     at = next;
@@ -82,14 +96,25 @@ export async function readDirectory(file: RandomAccess): Promise<ReadonlyMap<str
 }
 
 /**
- * The bytes of one member.
+ * The bytes of one member. A compressed one can be a thousand times as long as
+ * the file: look at its `length` first.
  *
  * @throws {SyntaxError} when they do not match their checksum.
  */
-export async function readMember(file: RandomAccess, member: StoredMember): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await file.read(member.start, member.length);
-  if (crc32(bytes) === member.crc32) return bytes;
+export async function readMember(file: RandomAccess, member: ZipMember): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = await file.read(member.start, member.packed);
+  const bytes = member.deflated ? inflate(packed, member) : packed;
+  if (bytes.length === member.length && crc32(bytes) === member.crc32) return bytes;
   throw new SyntaxError(`its member ${member.name} does not match its checksum: it is damaged; fetch it again`);
+}
+
+function inflate(packed: Uint8Array<ArrayBuffer>, { name, length }: ZipMember): Uint8Array<ArrayBuffer> {
+  try {
+    // A copy: what comes back may be a view of a buffer that is not 8-byte aligned.
+    return new Uint8Array(inflateRawSync(packed, { maxOutputLength: Math.max(1, length) }));
+  } catch (error) {
+    throw new SyntaxError(`its member ${name} cannot be decompressed: it is damaged; fetch it again`, { cause: error });
+  }
 }
 
 async function findDirectory(file: RandomAccess): Promise<{ count: number; start: number; length: number }> {

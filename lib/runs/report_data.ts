@@ -1,0 +1,169 @@
+import { exists, readText } from "../core/files.ts";
+import { parseRecipeText, readDocument, type RecipeDocument } from "../recipes/document.ts";
+import { excerpt } from "../recipes/excerpt.ts";
+import { fileOf } from "../recipes/load.ts";
+import { hasPath, isMapping } from "../recipes/mapping.ts";
+import { scales } from "../recipes/types.ts";
+import type { ExperimentReport, Picture, ResultReport, RowSource } from "../reports/html/types.ts";
+import type { Environment } from "../results/environment.ts";
+import { readPaper } from "../results/paper.ts";
+import type { Provenance } from "../results/provenance.ts";
+import { staleness } from "../results/stale.ts";
+import { readResults, type Result, type Source } from "../results/tree.ts";
+
+/** The kinds of experiment in the order of the page; what is none of them stands before the ablations. */
+const order = [/^table/, /^figure/, /^(?!ablations\/)/, /^ablations\//];
+
+/** What the page shows of the results in `source`, the working tree's: all, or those of the experiments named. */
+export async function gatherExperiments(
+  source: Source,
+  names: readonly string[],
+): Promise<{ readonly experiments: readonly ExperimentReport[]; readonly faults: readonly string[] }> {
+  const { results, faults } = await readResults(source);
+  const byExperiment = Map.groupBy(results, ({ place }) => experimentOf(place));
+  const experiments: ExperimentReport[] = [];
+  for (const name of inOrder([...byExperiment.keys()])) {
+    if (!isNamed(name, names)) continue;
+    const members = byExperiment.get(name)!.toSorted((a, b) => scaleRank(b) - scaleRank(a));
+    const claim = await readClaim(name);
+    experiments.push({
+      name,
+      title: members[0]!.figures.caption.title,
+      ...(claim !== undefined && { claim }),
+      results: await Promise.all(members.map((result) => resultReport(source, result))),
+    });
+  }
+  return { experiments, faults };
+}
+
+/** `table4` of `table4/desk`, `ablations/x` of `ablations/x/desk`. */
+export function experimentOf(place: string): string {
+  return place.split("/").slice(0, -1).join("/") || place;
+}
+
+/** Whether a name on the command line means this experiment: its whole name, or its last part. */
+export function isNamed(experiment: string, names: readonly string[]): boolean {
+  return names.length === 0 || names.some((name) => name === experiment || experiment.endsWith(`/${name}`));
+}
+
+function inOrder(names: readonly string[]): readonly string[] {
+  const rank = (name: string) => order.findIndex((pattern) => pattern.test(name));
+  return names.toSorted((a, b) => rank(a) - rank(b) || a.localeCompare(b, "en", { numeric: true }));
+}
+
+function scaleRank({ figures: { caption } }: Result): number {
+  return (scales as readonly string[]).indexOf(caption.scale);
+}
+
+async function resultReport(source: Source, result: Result): Promise<ResultReport> {
+  const { place, figures, provenance } = result;
+  const [paper, environment, stale, pictures, rows] = await Promise.all([
+    readPaper(figures.caption.experiment),
+    provenance && readEnvironment(source, provenance.environment),
+    staleness(result),
+    readPictures(source, result),
+    rowSources(result),
+  ]);
+  return {
+    name: place,
+    figures,
+    ...(paper && { paper }),
+    ...(provenance && { provenance }),
+    ...(environment && { environment }),
+    ...(stale !== undefined && { stale }),
+    commands: commandsOf(result, provenance),
+    rows,
+    pictures,
+  };
+}
+
+async function readEnvironment(source: Source, hash: string): Promise<Environment | undefined> {
+  const file = `environments/${hash}.json`;
+  if (!source.files.includes(file)) return undefined;
+  return JSON.parse(new TextDecoder().decode(await source.read(file)));
+}
+
+async function readPictures(source: Source, { place, files }: Result): Promise<readonly Picture[]> {
+  const pictures: Picture[] = [];
+  for (const file of files) {
+    const [, name, ending] = file.match(/^(.+)\.(svg|png)$/) ?? [];
+    if (name === undefined) continue;
+    const bytes = await source.read(`${place}/${file}`);
+    pictures.push(ending === "svg" ? { name, svg: new TextDecoder().decode(bytes) } : { name, png: bytes });
+  }
+  return pictures;
+}
+
+/** Where each row of a result's recipe is written, in the recipe's file and in its own `resolved.yaml`. */
+async function rowSources({ path, resolved, figures }: Result): Promise<Readonly<Record<string, RowSource>>> {
+  if (resolved === undefined) return {};
+  const { value } = await parseRecipeText(`${path}/resolved.yaml`, resolved);
+  const rows = isMapping(value["rows"]) ? Object.keys(value["rows"]) : [];
+  const { experiment, scale } = figures.caption;
+  const documents = await recipeDocuments(experiment);
+  const sources: Record<string, RowSource> = {};
+  for (const row of rows) {
+    const found = await excerpt(resolved, ["rows", row]);
+    if (!found) continue;
+    const written = await placeOfRow(documents, scale, row);
+    sources[row] = {
+      ...(written !== undefined && { written }),
+      resolved: `${path}/resolved.yaml:${found.line}`,
+      text: found.text,
+    };
+  }
+  return sources;
+}
+
+/** The files of a recipe, the one with the last word first. */
+async function recipeDocuments(experiment: string): Promise<readonly RecipeDocument[]> {
+  const documents: RecipeDocument[] = [];
+  for (let file: unknown = fileOf(experiment); typeof file === "string" && await exists(file);) {
+    const document = await readDocument(file);
+    if (documents.some(({ file }) => file === document.file)) break; // a recipe that extends itself is no longer one
+    documents.push(document);
+    file = document.value["extends"];
+  }
+  return documents;
+}
+
+async function placeOfRow(
+  documents: readonly RecipeDocument[],
+  scale: string,
+  row: string,
+): Promise<string | undefined> {
+  for (const { file, text, value } of documents) {
+    for (const path of [["scales", scale, "rows", row], ["base", "rows", row]]) {
+      if (hasPath(value, path)) return `${file}:${(await excerpt(text, path))?.line}`;
+    }
+  }
+  return undefined;
+}
+
+/** The lines that make a result again. */
+function commandsOf({ figures: { caption } }: Result, provenance: Provenance | undefined): readonly string[] {
+  const engine = provenance?.engine.match(/\((native|wasm)\)/)?.[1];
+  const [, ablation] = caption.experiment.match(/^ablations\/(.+)$/) ?? [];
+  const run = [
+    `deno task nfm ${ablation === undefined ? `run ${caption.experiment}` : `ablate ${ablation}`}`,
+    `--scale ${caption.scale}`,
+    ...(engine === undefined ? [] : [`--engine ${engine}`]),
+    ...(provenance?.overrides ?? []).map(quoted),
+  ].join(" ");
+  const [commit, dirty] = provenance?.commit.split("+") ?? [];
+  if (commit === undefined || commit === "unknown") return [run];
+  return [`git checkout ${commit}${dirty === undefined ? "" : "  # and changes that no commit holds"}`, run];
+}
+
+/** A word as a POSIX shell takes it. */
+function quoted(word: string): string {
+  return /^[\w=.,+:/~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The claim that an experiment's README opens with, as plain text. */
+async function readClaim(experiment: string): Promise<string | undefined> {
+  const file = `experiments/${experiment}/README.md`;
+  if (!await exists(file)) return undefined;
+  const [, claim] = (await readText(file)).match(/^\*\*Claim\*\*\s*(.*?)(?:\n\s*\n|$(?![\s\S]))/ms) ?? [];
+  return claim?.replace(/^\((.*?)\)\.\s*/, "($1): ").replace(/\s+/g, " ").replace(/\*\*|`/g, "").trim();
+}
