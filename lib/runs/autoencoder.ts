@@ -138,7 +138,9 @@ export async function findAutoencoder(
   if (!await exists(files.weights)) {
     throw new Problem(
       `There is no autoencoder in ${pretrained}: ` +
-        (training ? "train one with `deno task autoencoder`" : "put its published weights there"),
+        (training
+          ? "train one with `deno task autoencoder`"
+          : "put its published weights there as autoencoder.safetensors"),
     );
   }
   const definition = autoencoderOf(recipe, images);
