@@ -12,7 +12,7 @@ Deno.test("every experiment has a task of its name, a README and, where the pape
   for (const name of await listExperiments()) {
     assert(tasks[name]?.command.endsWith(` run ${name}`), `${name} has no task in deno.json`);
     const readme = await Deno.readTextFile(`experiments/${name}/README.md`);
-    for (const part of ["**Claim**", "**Command**", "**Cost**", "**What we saw**"]) {
+    for (const part of ["**Claim**", "**Command**", "**Cost**", "**What we saw"]) {
       assert(readme.includes(part), `experiments/${name}/README.md says nothing under ${part}`);
     }
     assert(!readme.includes("not measured yet"), `experiments/${name}/README.md is not finished`);
