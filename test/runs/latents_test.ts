@@ -52,9 +52,9 @@ const recipeIn = (folder: string, changes: object = {}): TrainedAutoencoder => (
   pretrained: join(folder, "kept"),
   model: { kind: "convolutional", latentChannels: 4, widths: [16, 16], blocks: 1 },
   training: autoencoderTraining.parse({
-    samples: 2048,
+    samples: 4096,
     batch: 32,
-    learningRate: 2e-2,
+    learningRate: 1e-2,
     clipNorm: 1,
     emaDecay: 0.9,
     klWeight: 1e-3,
