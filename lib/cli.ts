@@ -13,6 +13,7 @@ const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (ar
   deno task table4 seed=1,2,3               several seeds, with their spread
   deno task ablate --list                   what else was tried: the names and titles of ablations/
   deno task show table4 student.width=128   the whole recipe as it would run, changes marked
+  deno task data table4 --scale paper       is the data there and sound; prepares ImageNet, resumable
   deno task engine                          which engine computes, and how to install the native one
   deno task diff                            what changed in the results since the last commit: better, worse, noise
   deno task runs                            the results that there are, what they cost, which are stale
@@ -22,10 +23,12 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   ablate NAME        the same for ablations/NAME.yaml, a difference from an experiment; --list prints their names
   all                run every experiment, one after the other
   show EXPERIMENT    print its recipe at a scale, every key at its final value
+  data EXPERIMENT    find, count, prepare and verify its images before a run; with --dry-run only look
   teacher EXPERIMENT   train its teachers and keep them under results/teachers/
   autoencoder EXPERIMENT  train the autoencoder of its data and keep it under results/autoencoders/
   features EXPERIMENT  train the feature network of its data and keep it under results/features/
   report [NAME…]     every result as one HTML file, .nfm/report.html; --serve, --diff: see report --help
+  convert FROM TO --model MODEL  weights of the published code to ours, and back
   engine [status | install | remove]
   diff [A] [B]         compare the results of two git revisions or folders, figure by figure: diff --help
   runs [WHERE]         list the results of the working tree, a git revision or a folder: runs --help
@@ -75,11 +78,13 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
     await (await import("./runs/all_command.ts")).allCommand(args);
   },
   show,
+  data: async (args) => await made("data", args, (await import("./runs/data_command.ts")).dataCommand),
   teacher: async (args) => await made("teacher", args, (await import("./runs/teacher_command.ts")).teacherCommand),
   autoencoder: async (args) =>
     await made("autoencoder", args, (await import("./runs/autoencoder_command.ts")).autoencoderCommand),
   features: async (args) => await made("features", args, (await import("./runs/features_command.ts")).featuresCommand),
   report: async (args) => (await import("./runs/report_command.ts")).reportCommand(args),
+  convert: async (args) => (await import("./runs/convert_command.ts")).convertCommand(args),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
   diff: async (args) => (await import("./runs/diff_command.ts")).diffCommand(args),
   runs: async (args) => (await import("./runs/runs_command.ts")).runsCommand(args),

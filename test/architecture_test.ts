@@ -30,7 +30,7 @@ async function sources(folder: string): Promise<Source[]> {
   for await (const entry of Deno.readDir(new URL(folder, root))) {
     const path = `${folder}${entry.name}`;
     if (entry.isDirectory) found.push(...await sources(`${path}/`));
-    else if (path.endsWith(".ts")) found.push({ path, text: await Deno.readTextFile(new URL(path, root)) });
+    else if (/\.tsx?$/.test(path)) found.push({ path, text: await Deno.readTextFile(new URL(path, root)) });
   }
   return found.sort((a, b) => a.path < b.path ? -1 : 1);
 }

@@ -20,7 +20,7 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
     await syncFolder(folder);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw new Problem(`Cannot write ${path}: ${reason(error)}`, { cause: error, exitCode: 74 });
+    throw fileFault("write", path, error);
   }
 }
 
@@ -47,14 +47,33 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    const exitCode = error instanceof Deno.errors.NotFound ? 2 : 74;
-    throw new Problem(`Cannot read ${path}: ${reason(error)}`, { cause: error, exitCode });
+    throw fileFault("read", path, error);
   }
 }
 
 /** Whether something is at `path`, whatever it is. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
+}
+
+/**
+ * Moves a file that is written and synced to its final name, replacing what was there.
+ *
+ * @throws {Problem} exit code 74 when the folder refuses.
+ */
+export async function renameAtomic(from: string, to: string): Promise<void> {
+  try {
+    await Deno.rename(from, to);
+    await syncFolder(dirname(to));
+  } catch (error) {
+    throw fileFault("write", to, error);
+  }
+}
+
+/** An error of the file system as one sentence; exit code 2 for a file to read that is missing, else 74. */
+export function fileFault(verb: "read" | "write", path: string, error: unknown): Problem {
+  const exitCode = verb === "read" && error instanceof Deno.errors.NotFound ? 2 : 74;
+  return new Problem(`Cannot ${verb} ${path}: ${reason(error)}`, { cause: error, exitCode });
 }
 
 async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {

@@ -27,6 +27,7 @@ const usualPlaces = ["/usr/share/datasets/fashion-mnist", ".nfm/data/fashion-mni
 /** Fashion-MNIST, 60000 + 10000 articles of clothing (Xiao et al. 2017), in its original files and splits. */
 export const fashionMnist = {
   options,
+  places: ["root"],
   /** @throws {Problem} if a file is missing (saying how to get it), damaged, or not the published one */
   async load({ size, root, images }: z.output<typeof options>, split: "train" | "test"): Promise<Dataset> {
     const folders = root === undefined ? usualPlaces : [root];

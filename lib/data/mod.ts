@@ -4,4 +4,5 @@
  * export `mnist`.
  */
 export { fashionMnist } from "./fashion_mnist.ts";
+export { imageNet } from "./imagenet.ts";
 export { mnist } from "./mnist.ts";

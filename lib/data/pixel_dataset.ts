@@ -33,12 +33,18 @@ export function createPixelDataset({ pixels, labels, ...facts }: PixelSet): Data
       const data = new Float32Array(indices.length * imageSize);
       for (let i = 0; i < indices.length; i++) {
         const row = rowOf(indices[i]!, size);
-        writeUnits(pixels.subarray(row * imageSize, (row + 1) * imageSize), data, i * imageSize);
-        if (flipped?.[i] === 1) mirror(data.subarray(i * imageSize, (i + 1) * imageSize), width);
+        const image = pixels.subarray(row * imageSize, (row + 1) * imageSize);
+        writeImage(image, width, data, i * imageSize, flipped?.[i] === 1);
       }
       return Promise.resolve<Batch>({ data, labels: Int32Array.from(indices, (row) => labels[row]!) });
     },
   };
+}
+
+/** Grey levels in lines of `width` as numbers in [-1, 1], written to `out` from `at` on; mirrored left to right if `flipped`. */
+export function writeImage(image: Uint8Array, width: number, out: Float32Array, at: number, flipped: boolean): void {
+  writeUnits(image, out, at);
+  if (flipped) mirror(out.subarray(at, at + image.length), width);
 }
 
 /** Reverses every line of `width` values. */
@@ -46,7 +52,8 @@ function mirror(image: Float32Array, width: number): void {
   for (let line = 0; line < image.length; line += width) image.subarray(line, line + width).reverse();
 }
 
-function rowOf(index: number, size: number): number {
+/** @throws {RangeError} if the set of `size` images has no such row */
+export function rowOf(index: number, size: number): number {
   if (index >= 0 && index < size) return index;
   throw new RangeError(`Cannot gather image ${index}: the set has images 0 to ${size - 1}`);
 }

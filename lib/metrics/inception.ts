@@ -4,35 +4,9 @@ import { type Tensor, type Tensors, tf, trace } from "../engine/mod.ts";
 import type { Parameters } from "../nn/parameters.ts";
 import type { FeatureNetwork } from "./features.ts";
 import { type Chain, inceptionLayout, inceptionSide, inceptionWidth, type Step } from "./inception_layout.ts";
+import { inceptionDefaults, type InceptionOptions } from "./inception_options.ts";
 import { type InceptionWeights, readInceptionWeights } from "./inception_weights.ts";
-import { resizeBicubic, resizeBilinear, type ResizeMode } from "./resize.ts";
-
-/**
- * What the network is fed for a grey level u of 0..255: (u − 128)/128 as the
- * original FID, ADM's evaluator, torch-fidelity and clean-fid do, or
- * u/127.5 − 1 as pytorch-fid does.
- */
-export const conventions = ["torchFidelity", "pytorchFid"] as const;
-export type Convention = typeof conventions[number];
-
-/** How images reach the network; every choice changes the distances. */
-export interface InceptionOptions {
-  readonly resize: ResizeMode;
-  /** `none`: not stored at grey levels at all. */
-  readonly quantise: QuantiseMode | "none";
-  readonly convention: Convention;
-  /** Of the weight file, where it is not the one that FID is defined by; see `readInceptionWeights`. */
-  readonly sha256?: string;
-  /** Images a pass; no effect on results beyond rounding. */
-  readonly batch?: number;
-}
-
-/** The choices of the original FID (Heusel et al., 2017), and those of ADM's evaluator. */
-export const inceptionDefaults = {
-  resize: "tf1",
-  quantise: "127.5x+128",
-  convention: "torchFidelity",
-} as const satisfies InceptionOptions;
+import { resizeBicubic, resizeBilinear } from "./resize.ts";
 
 /**
  * The 2048 features of the Inception network that FID is defined by.

@@ -3,12 +3,7 @@ import { Problem } from "../core/problem.ts";
 import type { StoredTensor } from "../training/safetensors.ts";
 import { type ExpectedTensor, readTensors, requireTensors } from "../training/tensor_file.ts";
 import { type Convolution, convolutions } from "./inception_layout.ts";
-
-/** The file that FID is defined by: pytorch-fid's and torch-fidelity's port of Google's network of 2015-12-05. */
-export const fidWeights = {
-  name: "pt_inception-2015-12-05-6726825d.pth",
-  sha256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-} as const;
+import { fidWeights } from "./inception_options.ts";
 
 const whereToGetIt = `FID's own is ${fidWeights.name} (96 MB), which pytorch-fid publishes under ` +
   `https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights and keeps, once used, in ~/.cache/torch/hub/checkpoints`;
@@ -48,8 +43,8 @@ export async function readInceptionWeights(
     const found = await hashFile(path);
     if (found === sha256.toLowerCase()) return foldTensors(tensors);
     throw new Problem(
-      `Cannot use ${path} as weights of the Inception network of FID: its SHA-256 is ${found} instead of ${sha256}, ` +
-        "which a recipe may change in features.sha256",
+      `Cannot use ${path} as weights of the Inception network of FID: its SHA-256 is ${found} instead of ${sha256}; ` +
+        "to use other weights on purpose, name theirs in features.sha256",
       { exitCode: 74 },
     );
   } catch (error) {
@@ -62,37 +57,35 @@ export async function readInceptionWeights(
 /** Every tensor of the file: names and shapes of torchvision's module, `[out, in, height, width]` for filters. */
 export function inceptionTensors(): ExpectedTensor[] {
   return [
-    ...convolutions().flatMap(({ name, inputs, outputs, kernel }) => [
-      { name: `${name}.conv.weight`, shape: [outputs, inputs, ...kernel] },
-      ...["weight", "bias", "running_mean", "running_var"].map((part) => ({
-        name: `${name}.bn.${part}`,
-        shape: [outputs],
-      })),
-    ]),
+    ...convolutions().flatMap(tensorsOf),
     // The classifier on top, which features do without.
     { name: "fc.weight", shape: [1008, 2048], optional: true },
     { name: "fc.bias", shape: [1008], optional: true },
   ];
 }
 
+/** Those of one convolution: its filter, then γ, β, μ and σ² of its batch normalisation. */
+function tensorsOf({ name, inputs, outputs, kernel }: Convolution): ExpectedTensor[] {
+  const ofBatches = ["weight", "bias", "running_mean", "running_var"];
+  return [
+    { name: `${name}.conv.weight`, shape: [outputs, inputs, ...kernel] },
+    ...ofBatches.map((part) => ({ name: `${name}.bn.${part}`, shape: [outputs] })),
+  ];
+}
+
 /** Batches that normalisation saw in training, which PyTorch may store. */
-const isCounter = (name: string) => name.endsWith(".num_batches_tracked");
+export const isCounter = (name: string) => name.endsWith(".num_batches_tracked");
 
 /** Folds batch normalisation into the convolutions before it. */
 export function foldTensors(tensors: ReadonlyMap<string, StoredTensor>): InceptionWeights {
-  const layers = convolutions();
-  const used = layers.flatMap(({ name }) => partsOf(name).map((part) => tensors.get(part)!.data));
-  const digest = hashOf(used.map((data) => hashOf(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))));
-  return {
-    layers: layers.map((layer) => fold(layer, partsOf(layer.name).map((part) => tensors.get(part)!.data))),
-    digest,
-  };
+  const digests: string[] = [];
+  const layers = convolutions().map((layer) => {
+    const values = tensorsOf(layer).map(({ name }) => tensors.get(name)!.data);
+    digests.push(...values.map((data) => hashOf(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))));
+    return fold(layer, values);
+  });
+  return { layers, digest: hashOf(digests) };
 }
-
-const partsOf = (name: string) => [
-  `${name}.conv.weight`,
-  ...["weight", "bias", "running_mean", "running_var"].map((part) => `${name}.bn.${part}`),
-];
 
 const epsilon = 0.001;
 

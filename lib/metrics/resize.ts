@@ -1,17 +1,8 @@
 import { type Tensor, tf } from "../engine/mod.ts";
+import type { ResizeMode } from "./inception_options.ts";
 
 /**
- * How images come to the side that a network takes; distances under different ones do not compare:
- * - `tf1`: bilinear between the pixels below and above `i · from / to`, as TensorFlow 1 did it and with it the original
- *   FID, ADM's evaluator, torch-fidelity and torchmetrics before 1.8;
- * - `halfPixel`: bilinear at `(i + ½) · from / to − ½` without antialiasing, as pytorch-fid;
- * - `pillowBicubic`: Pillow's antialiased bicubic on float channels, clipped to 0..255, as clean-fid.
- */
-export const resizeModes = ["tf1", "halfPixel", "pillowBicubic"] as const;
-export type ResizeMode = typeof resizeModes[number];
-
-/**
- * Bilinear resizing on the engine.
+ * Bilinear resizing on the engine; see `resizeModes`.
  *
  * @param images `[batch, height, width, channels]`
  * @returns `[batch, side, side, channels]`

@@ -18,16 +18,6 @@ type OptionsOf<Output> = string extends keyof Output ? unknown : Output;
 /** One case per member of a registry. */
 export type KindsOf<Registry> = { [Kind in keyof Registry]: KindOf<Registry, Kind> }[keyof Registry];
 
-/** ImageNet at the paper's scale: its recipe is complete, its loader comes with paper-scale support. */
-const announced = {
-  imageNet: {
-    options: z.strictObject({
-      size: z.literal([64, 256]).describe("Side in pixels after the box resize of Chrabaszcz et al. (2017)"),
-      root: z.string().min(1).describe("Folder with one folder of images per class"),
-    }),
-  },
-};
-
 /**
  * The schema of `{ kind: name, ...options }` over the members of a registry
  * module. The module namespace is the registry: an export with `options` is a
@@ -46,7 +36,7 @@ function isMember(value: unknown): value is Member {
 }
 
 /** `data:` of a recipe, over the registry lib/data/mod.ts. */
-export const dataKinds = kindsOf({ ...datasets, ...announced });
+export const dataKinds = kindsOf(datasets);
 /** `autoencoder.model:`, over lib/models/autoencoders.ts. */
 export const autoencoderKinds = kindsOf(autoencoders);
 /** `coupling:` of a row, over the registry lib/couplings/mod.ts. */

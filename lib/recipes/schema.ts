@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { quantiseModes } from "../data/quantise.ts";
+import { conventions, fidWeights, inceptionDefaults, resizeModes } from "../metrics/inception_options.ts";
 import { latencyBatches } from "../metrics/latency.ts";
 import { autoencoderKinds, couplingKinds, dataKinds, flowKinds, velocityKinds } from "./kinds.ts";
 import { metricNames } from "./metric_names.ts";
@@ -65,6 +67,29 @@ const latency = z.strictObject({
   guidanceWeight: z.number().describe("w of the guided figures; it does not change the work"),
 });
 
+/** A network trained on the data itself, unless the recipe asks for the one that FID is defined by. */
+const features = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("classifier").exactOptional(),
+    pretrained: projectPath.describe("Folder of the trained classifier"),
+  }),
+  z.strictObject({
+    kind: z.literal("inception"),
+    weights: z.string().min(1).describe(`File of the weights: ${fidWeights.name} of pytorch-fid and torch-fidelity`),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits").exactOptional()
+      .describe("Digest of that file, where it is another one, such as a safetensors copy"),
+    resize: z.enum(resizeModes).default(inceptionDefaults.resize).describe(
+      "To 299 pixels: tf1 as ADM and torch-fidelity, halfPixel as pytorch-fid, pillowBicubic as clean-fid",
+    ),
+    quantise: z.enum(quantiseModes).default(inceptionDefaults.quantise).describe("How images become grey levels"),
+    convention: z.enum(conventions).default(inceptionDefaults.convention).describe(
+      "What a grey level u is fed as: torchFidelity (u - 128)/128, pytorchFid u/127.5 - 1",
+    ),
+    reference: z.string().min(1).exactOptional()
+      .describe("Published statistics, a .npz with mu and sigma; those of the training set when absent"),
+  }),
+]);
+
 /** The parts that a row may change for itself. */
 export const rowParts = {
   flips: z.boolean().default(false).describe("Mirror half of the training images left to right"),
@@ -115,9 +140,7 @@ export const recipeSchema = z.strictObject({
     training: autoencoderTraining.exactOptional().describe("How it is made; absent where its weights are published"),
   }).exactOptional().describe("Teacher and student see its latents instead of pixels"),
   flips: rowParts.flips,
-  features: z.strictObject({
-    pretrained: projectPath.describe("Folder of the trained feature extractor of the Fréchet distance"),
-  }).describe("The feature extractor"),
+  features: features.describe("The feature extractor of the Fréchet distance"),
   teacher: rowParts.teacher,
   student: rowParts.student,
   rows: z.record(z.string().regex(rowName), rowSchema).describe("One line of the table each"),

@@ -11,6 +11,7 @@ export type Scale = ResolvedRecipe["scale"];
 export const scales = ["quick", "desk", "paper"] as const satisfies readonly Scale[];
 
 export type DataRecipe = ResolvedRecipe["data"];
+export type FeaturesRecipe = ResolvedRecipe["features"];
 export type AutoencoderRecipe = NonNullable<ResolvedRecipe["autoencoder"]>;
 export type TeacherRecipe = ResolvedRecipe["teacher"];
 export type StudentRecipe = ResolvedRecipe["student"];

@@ -1,6 +1,8 @@
 import { cpus, totalmem } from "node:os";
+import { z } from "zod";
 import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
+import { Problem } from "../core/problem.ts";
 import type { Engine } from "../engine/types.ts";
 
 /** What computed: everything that can change the last digits of a figure besides recipe and code. */
@@ -46,3 +48,26 @@ export async function recordEnvironment(environment: Environment, folder = "resu
   if (!await exists(path)) await writeFileAtomic(path, `${JSON.stringify(environment, null, 2)}\n`);
   return hash;
 }
+
+/** @throws {Problem} when the text is not what `recordEnvironment` writes; `path` is its name in messages. */
+export function parseEnvironment(path: string, text: string): Environment {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    const first = error instanceof z.ZodError ? error.issues[0] : undefined;
+    const reason = first ? `${first.path.join(".")}: ${first.message}` : (error as Error).message;
+    throw new Problem(`Cannot read ${path}: ${reason}`, { cause: error });
+  }
+}
+
+const schema = z.object({
+  deno: z.string(),
+  typescript: z.string(),
+  v8: z.string(),
+  system: z.string(),
+  cpu: z.string(),
+  cores: z.int(),
+  memory: z.int(),
+  engine: z.object({ kind: z.string(), version: z.string(), device: z.string(), threads: z.int() }),
+  lock: z.string(),
+});

@@ -7,12 +7,15 @@ import { Problem } from "../core/problem.ts";
 import { createRng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
 import * as autoencoders from "../models/autoencoders.ts";
+import * as references from "../models/references.ts";
 import type { AutoencoderDefinition } from "../models/types.ts";
 import type { ImageShape } from "../nn/patches.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
 import { autoencodingBatch, autoencodingLoss } from "../training/autoencoding.ts";
 import { readWeights } from "../training/weights.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
+import { withoutPlaces } from "./data_member.ts";
+import { readReferenceWeights } from "./reference_weights.ts";
 import type { Stage } from "./stages.ts";
 import { epochRows, keptAverage, train } from "./train.ts";
 
@@ -53,11 +56,7 @@ interface ReconstructionCard {
 /** The autoencoder that a recipe names, over images of `shape`. */
 export function autoencoderOf({ model }: AutoencoderRecipe, { shape }: Dataset): AutoencoderDefinition {
   const { kind, ...options } = model;
-  const build =
-    (autoencoders as Readonly<Record<string, (options: never, shape: ImageShape) => AutoencoderDefinition>>)[
-      kind
-    ];
-  if (!build) throw new Problem(`The autoencoder ${kind} is not in this version: use --scale quick or desk`);
+  const build = autoencoders[kind] as (options: never, shape: ImageShape) => AutoencoderDefinition;
   return build(options as never, shape);
 }
 
@@ -110,7 +109,7 @@ export const autoencoderFiles = (recipe: AutoencoderRecipe) => ({
 
 /** What makes an autoencoder, as `recipe.yaml` beside its weights says it; where the images lie is not part of it. */
 export function autoencoderRecipe({ model, training }: TrainedAutoencoder, data: DataRecipe): Record<string, unknown> {
-  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
+  const prepared = withoutPlaces(data);
   return { data: prepared, model, training };
 }
 
@@ -139,12 +138,14 @@ export async function findAutoencoder(
   if (!await exists(files.weights)) {
     throw new Problem(
       `There is no autoencoder in ${pretrained}: ` +
-        (training ? "train one with `deno task autoencoder`" : "put its published weights there"),
+        (training
+          ? "train one with `deno task autoencoder`"
+          : "put its published weights there as autoencoder.safetensors"),
     );
   }
   const definition = autoencoderOf(recipe, images);
   const weights = await hashFile(files.weights);
-  const read = async () => (await readWeights(files.weights, definition.specs)).flat;
+  const read = () => readFlat(files.weights, definition, recipe);
   if (!training) return { definition, weights, scale: recipe.scale!, read };
   const made = parse(await readText(files.recipe)) as Record<string, unknown>;
   const now = autoencoderRecipe({ ...recipe, training }, data);
@@ -159,4 +160,18 @@ export async function findAutoencoder(
     throw new Problem(`Cannot use ${pretrained}: card.json describes other weights than it holds; restore both`);
   }
   return { definition, weights, scale: recipe.scale ?? card.scale, read };
+}
+
+/** Weights that this project wrote, or Stable Diffusion's as they were published. */
+async function readFlat(
+  path: string,
+  { specs }: AutoencoderDefinition,
+  { model: { kind } }: AutoencoderRecipe,
+): Promise<Float32Array> {
+  if (kind !== "autoencoderKl") return (await readWeights(path, specs)).flat;
+  const { layout, flat } = await readReferenceWeights(path, references[kind]);
+  const found = new Map(layout.specs.map(({ name, shape }) => [name, shape.join()]));
+  const other = specs.find(({ name, shape }) => found.get(name) !== shape.join());
+  if (other === undefined && found.size === specs.length) return flat;
+  throw new Problem(`Cannot use ${path}: it is an ${layout.model}, and not Stable Diffusion's`);
 }

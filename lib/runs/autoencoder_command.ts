@@ -6,7 +6,6 @@ import { createRng } from "../core/rng.ts";
 import { progress, say } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
 import { tf } from "../engine/mod.ts";
-import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
 import { type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { frechetReference } from "../metrics/frechet.ts";
 import { measureReconstruction, type Reconstruction } from "../metrics/reconstruction.ts";
@@ -27,6 +26,7 @@ import {
   trainedWeights,
 } from "./autoencoder.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { openFeatures } from "./features.ts";
 import { planStage, runStage } from "./stages.ts";
 import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 
@@ -41,7 +41,7 @@ export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOpt
   const trained = trainedOf(recipe);
   const engine = await openNamedEngine(options);
   const data = wholeSet(recipe.data), { train, test } = await loadSplits(data);
-  const { network } = await openFeatureArtifact(recipe.features.pretrained, train);
+  const { network } = await openFeatures(recipe.features, train);
   const plan = await planStage(await autoencoderStage(trained, train, engine.kind), {
     forced: options.force !== undefined,
     scope: "autoencoders",

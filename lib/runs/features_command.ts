@@ -2,11 +2,26 @@ import { progress, say } from "../core/terminal.ts";
 import { makeFeatureArtifact } from "../metrics/feature_artifact.ts";
 import { featureTraining } from "../metrics/feature_training.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { openFeatures, referenceOf, referencePath } from "./features.ts";
 import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 
-/** Trains the feature network of a recipe's data and keeps it under `features.pretrained`. */
+/**
+ * Trains the feature network of a recipe's data and keeps it under
+ * `features.pretrained`. Inception needs no training: what it takes is the
+ * statistics of the training set, which are kept too.
+ */
 export async function featuresCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
   const engine = await openNamedEngine(options);
+  if (recipe.features.kind === "inception") {
+    const { train } = (await loadSplits(recipe.data)).images;
+    const features = await openFeatures(recipe.features, train);
+    const { count } = await referenceOf(recipe.features, features, train, engine.kind);
+    const where = recipe.features.reference ?? referencePath(features.network, train, engine.kind);
+    return say(
+      `${features.name}: statistics of ${Number.isFinite(count) ? count : "published"} images in ${where}`,
+      options,
+    );
+  }
   const data = wholeSet(recipe.data);
   const sets = await loadSplits(data);
   const made = { data, seed: 0, training: featureTraining.parse({}) };

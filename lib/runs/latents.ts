@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { hashOf } from "../core/hash.ts";
 import { createRng, type Rng } from "../core/rng.ts";
 import { progress } from "../core/terminal.ts";
+import { openRowFile, type RowFile } from "../data/row_file.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { bindAutoencoder } from "../models/bind.ts";
@@ -9,31 +11,33 @@ import { sizeOf } from "../nn/parameters.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
 import { drawPosterior, posteriorNoise } from "../training/autoencoding.ts";
 import { findAutoencoder } from "./autoencoder.ts";
+import { codeVersion } from "./code_version.ts";
 import { type Splits, wholeSet } from "./workbench.ts";
 
 /**
  * The same splits seen through an autoencoder (paper §4): images encoded,
  * scaled, and turned back by `toImages`. Nothing is encoded, and no weights are
  * read, before the first batch is asked for; the digests are known at once.
+ * Latents are encoded once and kept on disk, both orientations of an image.
  *
- * @param mostKept values of one orientation that are kept in memory; a larger
- * set is encoded batch by batch, as it is gathered
+ * @param folder where they are kept
  * @throws {Problem} if the autoencoder is missing or is not the one that the recipe describes
  */
 export async function openLatents(
   recipe: AutoencoderRecipe,
   pixels: Splits,
   data: DataRecipe,
-  mostKept = 2 ** 29,
+  folder = ".nfm/latents",
 ): Promise<Splits> {
   const { train, test } = pixels.images;
   const stored = await findAutoencoder(recipe, wholeSet(data), train);
   let bound: Promise<Autoencoder> | undefined;
   const open = () => bound ??= stored.read().then((flat) => bindAutoencoder(stored.definition, tf.tensor1d(flat)));
-  const codec: Codec = { open, ...stored, shape: stored.definition.latentShape };
+  const code = await codeVersion([{ autoencoder: recipe.model.kind }, "models/bind.ts", "training/autoencoding.ts"]);
+  const codec: Codec = { open, ...stored, shape: stored.definition.latentShape, code, folder };
   return {
-    train: latentDataset(train, codec, mostKept),
-    test: latentDataset(test, codec, mostKept),
+    train: latentDataset(train, codec),
+    test: latentDataset(test, codec),
     images: pixels.images,
     toImages: (drawn) => decodeAll(drawn, codec, train.shape),
   };
@@ -46,6 +50,9 @@ interface Codec {
   readonly scale: number;
   /** `[channels, height, width]` of the latents. */
   readonly shape: readonly [number, number, number];
+  /** Of the encoder. */
+  readonly code: string;
+  readonly folder: string;
 }
 
 /**
@@ -53,25 +60,14 @@ interface Codec {
  * posterior, the same in every epoch and run, where the references draw anew
  * in each; a mirrored image is encoded mirrored.
  */
-function latentDataset(images: Dataset, codec: Codec, mostKept: number): Dataset {
+function latentDataset(images: Dataset, codec: Codec): Dataset {
   const { shape, weights, scale } = codec, dims = sizeOf(shape);
-  const rng = createRng(0).fork("posterior").fork(images.split);
-  const encode = async (rows: Int32Array, mirrored: boolean) => {
-    const { data } = await images.gather(rows, mirrored ? new Uint8Array(rows.length).fill(1) : undefined);
-    return await encodeAll(data, rows, images.shape, codec, rng.fork(mirrored ? "mirrored" : "as taken"));
-  };
-  const kept = new Map<boolean, Promise<Float32Array>>();
-  const whole = (mirrored: boolean) => {
-    let latents = kept.get(mirrored);
-    if (!latents) kept.set(mirrored, latents = encodeWhole(images, dims, (rows) => encode(rows, mirrored)));
-    return latents;
-  };
-  const latentsOf = async (rows: Int32Array, mirrored: boolean) => {
-    if (images.size * dims > mostKept) return await encode(rows, mirrored);
-    const all = await whole(mirrored);
-    const latents = new Float32Array(rows.length * dims);
-    rows.forEach((row, i) => latents.set(all.subarray(row * dims, (row + 1) * dims), i * dims));
-    return latents;
+  const digest = hashOf({ images: images.digest, weights, scale, posterior: "one draw" });
+  const kept = new Map<boolean, Promise<RowFile>>();
+  const rowsOf = (mirrored: boolean) => {
+    let file = kept.get(mirrored);
+    if (!file) kept.set(mirrored, file = openOrientation(images, digest, mirrored, codec));
+    return file;
   };
   return {
     name: `${images.name}, latents ${shape.join("x")}`,
@@ -80,13 +76,13 @@ function latentDataset(images: Dataset, codec: Codec, mostKept: number): Dataset
     classes: images.classes,
     labels: images.labels,
     shape,
-    digest: hashOf({ images: images.digest, weights, scale, posterior: "one draw" }),
+    digest,
     async gather(indices, flipped) {
       const data = new Float32Array(indices.length * dims);
       for (const mirrored of [false, true]) {
         const places = [...indices.keys()].filter((i) => (flipped?.[i] === 1) === mirrored);
         if (places.length === 0) continue;
-        const latents = await latentsOf(Int32Array.from(places, (i) => indices[i]!), mirrored);
+        const latents = (await rowsOf(mirrored)).gather(Int32Array.from(places, (i) => indices[i]!));
         places.forEach((place, i) => data.set(latents.subarray(i * dims, (i + 1) * dims), place * dims));
       }
       return { data, labels: indices.map((row) => images.labels[row]!) };
@@ -94,21 +90,26 @@ function latentDataset(images: Dataset, codec: Codec, mostKept: number): Dataset
   };
 }
 
-/** All rows of a set. */
-async function encodeWhole(
-  { name, split, size }: Dataset,
-  dims: number,
-  encode: (rows: Int32Array) => Promise<Float32Array>,
-): Promise<Float32Array> {
-  const latents = new Float32Array(size * dims), step = 2000;
-  const bar = progress(`latents of ${name}, ${split}`, size, "images");
-  for (let start = 0; start < size; start += step) {
-    const rows = Int32Array.from({ length: Math.min(step, size - start) }, (_, i) => start + i);
-    latents.set(await encode(rows), start * dims);
-    bar.update(start + rows.length);
-  }
-  bar.stop();
-  return latents;
+/** All latents of one orientation on disk, encoded if they are not there yet. */
+async function openOrientation(images: Dataset, digest: string, mirrored: boolean, codec: Codec): Promise<RowFile> {
+  const { code, folder, shape } = codec, { name, split, size } = images;
+  const orientation = mirrored ? "mirrored" : "as taken";
+  const rng = createRng(0).fork("posterior").fork(split).fork(orientation);
+  // Engines round differently.
+  const id = hashOf({ digest, code, engine: tf.getBackend() }).slice(0, 16);
+  const path = join(folder, `${name}-${split}-${orientation}-${id}.f32`.replace(/[^\p{L}\p{N}.+=-]+/gu, "-"));
+  let bar: ReturnType<typeof progress> | undefined;
+  const file = await openRowFile(path, {
+    rows: size,
+    width: sizeOf(shape),
+    watch: (rows) => (bar ??= progress(`latents of ${name}, ${split}, ${orientation}`, size, "images")).update(rows),
+  }, async (start, end) => {
+    const rows = Int32Array.from({ length: end - start }, (_, i) => start + i);
+    const { data } = await images.gather(rows, mirrored ? new Uint8Array(rows.length).fill(1) : undefined);
+    return await encodeAll(data, rows, images.shape, codec, rng);
+  });
+  bar?.stop();
+  return file;
 }
 
 /** scale · (mean + std · noise) of images `[rows, …imageShape]`; row i has the noise of `rng.at(rows[i])`. */

@@ -19,7 +19,7 @@ import { type Run, stageRunner } from "./run.ts";
 import { runStudent } from "./student_stages.ts";
 import { loadTeacher, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
 import { heldOutNoise, measureTeacher, type TeacherInputs } from "./teacher_figures.ts";
-import { openSplits, openWorkbench } from "./workbench.ts";
+import { openSplits, openWorkbench, outlineSplits } from "./workbench.ts";
 
 /**
  * The architecture in one screen: recipe → data → teacher → coupling → student
@@ -29,11 +29,12 @@ import { openSplits, openWorkbench } from "./workbench.ts";
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
   if (options.quiet) beQuiet();
   const recipe = limitRecipe(given, options.limit, options.teacher);
-  const splits = await openSplits(recipe, options.limit);
   if (options.dryRun) {
+    const splits = await outlineSplits(recipe, options.limit);
     const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;
     return printPlan(recipe, await planRows(recipe, { ...options, engine }, splits), splits);
   }
+  const splits = await openSplits(recipe, options.limit);
   const bench = await openWorkbench(recipe, options, splits);
   const rows = await planRows(recipe, { ...options, engine: bench.engine.kind }, splits);
   const seconds: Record<string, number> = {};

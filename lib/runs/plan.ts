@@ -7,6 +7,7 @@ import type { GuidanceRecipe, ResolvedRecipe, RowRecipe, RunOptions, SamplerReci
 import { type Stage as StageName, stages } from "../recipes/types.ts";
 import { samplerName } from "../results/figures.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
+import { featuresEntry, featuresKey } from "./features.ts";
 import { planStage, type Stage, type StagePlan } from "./stages.ts";
 import { checkPretrained, pretrainedWeights, teacherStage } from "./teacher.ts";
 import type { Splits } from "./workbench.ts";
@@ -68,7 +69,7 @@ export async function planRows(recipe: ResolvedRecipe, options: RunOptions, spli
     data: { train: splits.train.digest, test: splits.test.digest },
     shape: splits.train.shape,
     classes: splits.train.classes,
-    features: await hashFile(`${recipe.features.pretrained}/features.safetensors`),
+    features: await featuresKey(recipe.features),
     stage: (stage, name) => planStage(stage, { forced: isForced(options, name), scope: scopeOf(recipe) }),
   };
   const plans: RowPlan[] = [];
@@ -96,7 +97,7 @@ interface Shared {
   readonly data: { readonly train: string; readonly test: string };
   readonly shape: readonly [number, number, number];
   readonly classes: number;
-  /** SHA-256 of the feature network. */
+  /** What the feature network and its reference are identified by. */
   readonly features: string;
   readonly stage: (stage: Stage, name: StageName) => Promise<StagePlan>;
 }
@@ -192,16 +193,16 @@ async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: Teac
   await add("zDistance", normalised, ["metrics/z_distance.ts"]);
   for (const kind of guidance) {
     const of = { features, samples, guidance: kind, ...(kind === "search" && { guidanceSearch }) };
-    await add("teacherFrechet", of, ["sampling/teacher.ts", ...distanceEntries], kind);
+    await add("teacherFrechet", of, ["sampling/teacher.ts", ...distanceEntries(recipe)], kind);
   }
   return { plan: { ...(training && { training }), figures }, key };
 }
 
 /** The code that a distance of drawn samples depends on besides their model. */
-const distanceEntries = [
+const distanceEntries = ({ features }: ResolvedRecipe) => [
   "sampling/draw.ts",
   "sampling/golden_section.ts",
-  "metrics/classifier.ts",
+  featuresEntry(features),
   "metrics/features.ts",
   "metrics/frechet.ts",
   "metrics/statistics.ts",
@@ -220,7 +221,7 @@ async function planStudents(
   const velocity = { velocity: row.student.model.kind };
   const { checkpoints: _, ...student } = row.student;
   const trainingCode = await codeVersion([velocity, "training/flow_matching.ts", ...trainingEntries]);
-  const cellCode = await codeVersion([velocity, "sampling/ode.ts", "sampling/guidance.ts", ...distanceEntries]);
+  const cellCode = await codeVersion([velocity, "sampling/ode.ts", "sampling/guidance.ts", ...distanceEntries(recipe)]);
   const keyOf = (seed: number) => ({ ...couplingKey, student, seed, checkpoints: row.checkpoints, trainingCode });
   const heldOut = usesTeacher && row.metrics.includes("priorMismatch");
   const students: StudentPlan[] = [];

@@ -9,6 +9,7 @@ import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
 import { differenceInfo, differenceName } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
+import { printPictures } from "../results/pictures.ts";
 import { collectProvenance, writeProvenance } from "../results/provenance.ts";
 import { latencyPlotsOf, writeLatencyPlot } from "../reports/latency_plot.ts";
 import { plotsOf, writePlot } from "../reports/plot.ts";
@@ -123,32 +124,39 @@ async function writeSamples(
 ): Promise<void> {
   const { shape } = bench.images.train;
   const last = recipe.evaluation.checkpoints.at(-1);
+  const named: Record<string, readonly string[]> = {};
   for (const guidance of recipe.evaluation.guidance) {
     const cells = recipe.evaluation.samplers.flatMap((sampler) =>
-      rows.flatMap(({ students }) =>
-        students[0]?.cells.filter((cell) =>
+      rows.flatMap(({ row, students }) =>
+        (students[0]?.cells ?? []).filter((cell) =>
           cell.checkpoint === last && cell.sampler === sampler && cell.guidance === guidance
-        ) ?? []
+        ).map(({ plan }) => ({ plan, name: `${row.name}, ${samplerName(sampler)}` }))
       )
     );
+    if (cells.length === 0) continue;
     const grid = await Promise.all(
       cells.map(({ plan }) => readPictures(plan.folder).then((all) => all.get("images")!)),
     );
-    if (grid.length > 0) await writeGrid(join(out, `samples-${guidanceName(guidance)}.png`), grid, { shape });
+    const file = `samples-${guidanceName(guidance)}.png`;
+    await writeGrid(join(out, file), grid, { shape });
+    named[file] = cells.map(({ name }) => name);
   }
   for (const { row, pictures } of rows) {
     for (const { guidance, plan } of pictures) {
-      const drawn = [...(await readPictures(plan.folder)).values()];
+      const drawn = await readPictures(plan.folder);
       const name = `${row.name.replace(/[^\p{L}\p{N}.=-]+/gu, "-")}-${guidanceName(guidance)}`;
       for (let label = 0; label < bench.train.classes; label++) {
-        const grid = drawn.map(({ data }) => {
+        const grid = [...drawn.values()].map(({ data }) => {
           const each = data.length / bench.train.classes;
           return { data: data.slice(label * each, (label + 1) * each) };
         });
-        await writeGrid(join(out, `${name}-class-${label}.png`), grid, { shape });
+        const file = `${name}-class-${label}.png`;
+        await writeGrid(join(out, file), grid, { shape });
+        named[file] = [...drawn.keys()];
       }
     }
   }
+  if (Object.keys(named).length > 0) await writeFileAtomic(join(out, "pictures.json"), printPictures(named));
 }
 
 async function readPictures(folder: string) {

@@ -46,9 +46,10 @@ export async function reportCommand(args: readonly string[]): Promise<void> {
 async function makeReport({ names, diff, quiet }: Pick<ReportLine, "names" | "diff" | "quiet">): Promise<string> {
   const source = await workingTree();
   refuseUnknown(names, source);
-  const { experiments, faults } = await gatherExperiments(source, names);
-  for (const fault of faults) say(fault, { quiet });
+  const { experiments, faults: unread } = await gatherExperiments(source, names);
   const comparison = await compare(source, names, diff);
+  const faults = [...new Set([...unread, ...comparison?.diff.faults ?? []])];
+  for (const fault of faults) say(fault, { quiet });
   return renderReport({ experiments, faults, ...(comparison && { comparison }) });
 }
 
@@ -65,8 +66,11 @@ async function compare(
   }
   const after = to === undefined ? workingTree : await openSource(to);
   const whole = await diffSources(before, after);
-  const diff = { ...whole, results: whole.results.filter(({ place }) => isNamed(experimentOf(place), names)) };
-  const same = diff.results.every(({ changes }) => changes.every(({ verdict }) => verdict === "same"));
+  const results = whole.results.filter((result) =>
+    isNamed((result.after ?? result.before)!.figures.caption.experiment, names)
+  );
+  const diff = { ...whole, results };
+  const same = results.every(({ changes }) => changes.every(({ verdict }) => verdict === "same"));
   // A diff that nobody asked for and that says nothing is left out.
   return asked === undefined && same ? undefined : { diff, shown: after === workingTree };
 }

@@ -1,13 +1,15 @@
 import { exists, readText } from "../core/files.ts";
+import { attempt, Problem } from "../core/problem.ts";
 import { parseRecipeText, readDocument, type RecipeDocument } from "../recipes/document.ts";
 import { excerpt } from "../recipes/excerpt.ts";
 import { fileOf } from "../recipes/load.ts";
 import { hasPath, isMapping } from "../recipes/mapping.ts";
 import { scales } from "../recipes/types.ts";
+import { openPicture } from "../reports/html/picture.tsx";
 import type { ExperimentReport, Picture, ResultReport, RowSource } from "../reports/html/types.ts";
-import type { Environment } from "../results/environment.ts";
+import { type Environment, parseEnvironment } from "../results/environment.ts";
 import { readPaper } from "../results/paper.ts";
-import type { Provenance } from "../results/provenance.ts";
+import { parsePictures, type PictureRows } from "../results/pictures.ts";
 import { staleness } from "../results/stale.ts";
 import { readResults, type Result, type Source } from "../results/tree.ts";
 
@@ -19,18 +21,21 @@ export async function gatherExperiments(
   source: Source,
   names: readonly string[],
 ): Promise<{ readonly experiments: readonly ExperimentReport[]; readonly faults: readonly string[] }> {
-  const { results, faults } = await readResults(source);
+  const { results, faults: unread } = await readResults(source);
+  const faults = [...unread];
   const byExperiment = Map.groupBy(results, ({ place }) => experimentOf(place));
   const experiments: ExperimentReport[] = [];
   for (const name of inOrder([...byExperiment.keys()])) {
     if (!isNamed(name, names)) continue;
     const members = byExperiment.get(name)!.toSorted((a, b) => scaleRank(b) - scaleRank(a));
     const claim = await readClaim(name);
+    const reports: ResultReport[] = [];
+    for (const result of members) reports.push(await resultReport(source, result, faults));
     experiments.push({
       name,
       title: members[0]!.figures.caption.title,
       ...(claim !== undefined && { claim }),
-      results: await Promise.all(members.map((result) => resultReport(source, result))),
+      results: reports,
     });
   }
   return { experiments, faults };
@@ -55,15 +60,26 @@ function scaleRank({ figures: { caption } }: Result): number {
   return (scales as readonly string[]).indexOf(caption.scale);
 }
 
-async function resultReport(source: Source, result: Result): Promise<ResultReport> {
-  const { place, figures, provenance } = result;
-  const [paper, environment, stale, pictures, rows] = await Promise.all([
-    readPaper(figures.caption.experiment),
-    provenance && readEnvironment(source, provenance.environment),
-    staleness(result),
-    readPictures(source, result),
-    rowSources(result),
-  ]);
+/** What cannot be read beside the figures is left out and added to `faults`. */
+async function resultReport(source: Source, result: Result, faults: string[]): Promise<ResultReport> {
+  const { place, figures, provenance, files } = result;
+  const tried = async <T>(make: () => T | Promise<T>): Promise<T | undefined> => {
+    const made = await attempt(make);
+    if (!(made instanceof Problem)) return made;
+    faults.push(made.message);
+    return undefined;
+  };
+  const paper = await tried(() => readPaper(figures.caption.experiment));
+  const environment = provenance && await tried(() => readEnvironment(source, provenance.environment));
+  const stale = await staleness(result);
+  const pictures: Picture[] = [];
+  const sheets = files.includes("pictures.json") ? await tried(() => readPictures(source, place)) : undefined;
+  for (const file of files.filter((file) => /\.(svg|png)$/.test(file))) {
+    const picture = await tried(async () =>
+      openPicture(place, file, await source.read(`${place}/${file}`), sheets?.[file])
+    );
+    if (picture) pictures.push(picture);
+  }
   return {
     name: place,
     figures,
@@ -71,27 +87,21 @@ async function resultReport(source: Source, result: Result): Promise<ResultRepor
     ...(provenance && { provenance }),
     ...(environment && { environment }),
     ...(stale !== undefined && { stale }),
-    commands: commandsOf(result, provenance),
-    rows,
+    commands: commandsOf(result),
+    rows: await tried(() => rowSources(result)) ?? {},
     pictures,
   };
+}
+
+async function readPictures(source: Source, place: string): Promise<PictureRows> {
+  const file = `${place}/pictures.json`;
+  return parsePictures(source.nameOf(file), new TextDecoder().decode(await source.read(file)));
 }
 
 async function readEnvironment(source: Source, hash: string): Promise<Environment | undefined> {
   const file = `environments/${hash}.json`;
   if (!source.files.includes(file)) return undefined;
-  return JSON.parse(new TextDecoder().decode(await source.read(file)));
-}
-
-async function readPictures(source: Source, { place, files }: Result): Promise<readonly Picture[]> {
-  const pictures: Picture[] = [];
-  for (const file of files) {
-    const [, name, ending] = file.match(/^(.+)\.(svg|png)$/) ?? [];
-    if (name === undefined) continue;
-    const bytes = await source.read(`${place}/${file}`);
-    pictures.push(ending === "svg" ? { name, svg: new TextDecoder().decode(bytes) } : { name, png: bytes });
-  }
-  return pictures;
+  return parseEnvironment(source.nameOf(file), new TextDecoder().decode(await source.read(file)));
 }
 
 /** Where each row of a result's recipe is written, in the recipe's file and in its own `resolved.yaml`. */
@@ -141,7 +151,7 @@ async function placeOfRow(
 }
 
 /** The lines that make a result again. */
-function commandsOf({ figures: { caption } }: Result, provenance: Provenance | undefined): readonly string[] {
+function commandsOf({ figures: { caption }, provenance }: Result): readonly string[] {
   const engine = provenance?.engine.match(/\((native|wasm)\)/)?.[1];
   const [, ablation] = caption.experiment.match(/^ablations\/(.+)$/) ?? [];
   const run = [

@@ -10,11 +10,12 @@ import type { Dataset } from "../data/types.ts";
 import { bindFlow } from "../models/bind.ts";
 import * as flows from "../models/flows.ts";
 import type { FlowDefinition, NormalizingFlow } from "../models/types.ts";
-import type { DataRecipe, RowRecipe, TeacherRecipe } from "../recipes/types.ts";
+import type { RowRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
 import { codeVersion, trainingEntries } from "./code_version.ts";
+import { withoutPlaces } from "./data_member.ts";
 import type { Stage } from "./stages.ts";
 import { epochRows, keptAverage, train } from "./train.ts";
 
@@ -72,8 +73,8 @@ export const pretrainedWeights = (recipe: TeacherRecipe): string => join(recipe.
 export async function teacherRecipe(
   { data, autoencoder, flips, teacher }: Pick<RowRecipe, "data" | "autoencoder" | "flips" | "teacher">,
 ): Promise<Record<string, unknown>> {
-  const { root: _, ...prepared } = data as DataRecipe & { root?: string };
-  const { pretrained: __, ...trained } = teacher;
+  const prepared = withoutPlaces(data);
+  const { pretrained: _, ...trained } = teacher;
   const latents = autoencoder && {
     pretrained: autoencoder.pretrained,
     weights: await hashFile(autoencoderFiles(autoencoder).weights),

@@ -1,14 +1,13 @@
-import { Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
-import * as datasets from "../data/mod.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Engine, openEngine } from "../engine/mod.ts";
-import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
 import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
 import type { Measurement } from "../metrics/types.ts";
 import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { openFeatures, referenceOf } from "./features.ts";
+import { memberOf } from "./data_member.ts";
 import { openLatents } from "./latents.ts";
 
 /** Both splits of the data, as the models see them. */
@@ -27,25 +26,18 @@ export interface Workbench extends Splits {
   readonly features: FeatureNetwork;
   /** For the caption: where the features come from and the digest that identifies them. */
   readonly featuresName: string;
-  /** The training set under the feature network. */
+  /** What drawn samples are compared with: the training set under the feature network, unless the recipe names another. */
   readonly reference: FrechetReference;
 }
 
-/** Both splits as pixels. @throws {Problem} when the data cannot be had, or fail their digest. */
+/**
+ * Both splits as pixels, loaded one after the other: each may take all threads.
+ *
+ * @throws {Problem} when the data cannot be had, or fail their digest.
+ */
 export async function loadSplits(recipe: DataRecipe, limit?: number): Promise<Splits> {
-  const { kind, ...given } = recipe;
-  const member =
-    (datasets as unknown as Record<string, { load(options: unknown, split: string): Promise<Dataset> }>)[kind];
-  if (!member) {
-    throw new Problem(
-      `The data ${kind} of the paper's scale cannot be loaded by this version: use --scale quick or desk`,
-    );
-  }
-  // A fast look needs enough rows for a covariance of features, and no more.
-  const rows = limit === undefined ? Infinity : Math.max(limit, 512);
-  const [train, test] = (await Promise.all([member.load(given, "train"), member.load(given, "test")]))
-    .map((split) => rows < split.size ? subset(split, rows) : split) as [Dataset, Dataset];
-  return { train, test, images: { train, test }, toImages: (drawn) => Promise.resolve(drawn) };
+  const { member, options } = memberOf(recipe);
+  return pixelSplits(await member.load(options, "train"), await member.load(options, "test"), limit);
 }
 
 /** Both splits as the models of a recipe see them: pixels, or the latents of its autoencoder. */
@@ -55,6 +47,30 @@ export async function openSplits(
 ): Promise<Splits> {
   const pixels = await loadSplits(data, limit);
   return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
+}
+
+/** The same for a dry run: where loading may take long, the outlines of the splits, saying what is there. */
+export async function outlineSplits(
+  { data, autoencoder }: Pick<ResolvedRecipe, "data" | "autoencoder">,
+  limit?: number,
+): Promise<Splits> {
+  const { member, options } = memberOf(data);
+  if (!member.inspect) return await openSplits({ data, ...(autoencoder && { autoencoder }) }, limit);
+  const outline = async (split: "train" | "test") => {
+    const { outline, remarks } = await member.inspect!(options, split);
+    remarks.forEach((remark) => say(`${outline.name} ${split}: ${remark}`));
+    return outline;
+  };
+  const pixels = pixelSplits(await outline("train"), await outline("test"), limit);
+  return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
+}
+
+/** A fast look needs enough rows for a covariance of features, and no more. */
+function pixelSplits(whole: Dataset, wholeTest: Dataset, limit?: number): Splits {
+  const rows = limit === undefined ? Infinity : Math.max(limit, 512);
+  const cut = (split: Dataset) => rows < split.size ? subset(split, rows) : split;
+  const train = cut(whole), test = cut(wholeTest);
+  return { train, test, images: { train, test }, toImages: (drawn) => Promise.resolve(drawn) };
 }
 
 /** The same data without a cut of the training set: a feature network belongs to the whole set. */
@@ -74,12 +90,12 @@ export async function openNamedEngine(options: RunOptions): Promise<Engine> {
 export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
   const engine = await openNamedEngine(options);
   const { train } = splits.images;
-  const folder = recipe.features.pretrained;
   const cut = options.limit !== undefined || "images" in recipe.data;
   const full = cut ? (await loadSplits(wholeSet(recipe.data))).images.train : train;
-  const { network } = await openFeatureArtifact(folder, full);
-  const reference = frechetReference(await featureStatistics(network, train));
-  return { ...splits, engine, features: network, featuresName: `${folder} ${network.digest.slice(0, 8)}`, reference };
+  const features = await openFeatures(recipe.features, full);
+  const statistics = await referenceOf(recipe.features, features, train, engine.kind);
+  const reference = frechetReference(statistics, { allowFewSamples: options.limit !== undefined });
+  return { ...splits, engine, features: features.network, featuresName: features.name, reference };
 }
 
 /** The Fréchet distance of drawn samples, `[count, …shape]`, from the training set. */

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers";
 import { Problem } from "../core/problem.ts";
 import { type Tensors, tf } from "../engine/mod.ts";
 import { type Identity, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { type LookAhead, lookAhead } from "./look_ahead.ts";
 import { type LossRecord, openLossLog } from "./loss_log.ts";
 import type { Trainer } from "./trainer.ts";
 import { writeWeights } from "./weights.ts";
@@ -10,8 +11,9 @@ export interface TrainLoopOptions {
   /** At step 0; the loop restores it from the newest checkpoint. It stays the caller's. */
   readonly trainer: Trainer;
   /**
-   * The batch of step 0, 1, 2 …; the loop disposes it. Must depend on the step
-   * alone, as draws from `rng.at(step)` do, or a resumed run is another run.
+   * The batch of step 0, 1, 2 …; the loop disposes it, and begins it some steps
+   * ahead. Must depend on the step alone, as draws from `rng.at(step)` do, or a
+   * resumed run is another run.
    */
   readonly batch: (step: number) => Promise<Tensors>;
   /** The run's length in optimizer steps. */
@@ -52,6 +54,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<{ readonly r
   if (state) trainer.restore(state);
   const resumedFrom = trainer.step;
   const log = await openLossLog(options.logPath, resumedFrom);
+  const batches = lookAhead(options.batch, steps);
   const save = async () => {
     // The log first: a checkpoint must never be ahead of it.
     await log.sync();
@@ -65,7 +68,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<{ readonly r
         if (savedStep < trainer.step) await save();
         throw stopped(trainer);
       }
-      const record = await step(options).catch(async (error) => {
+      const record = await step(trainer, batches).catch(async (error) => {
         if (savedStep < trainer.step) await save().catch((failure) => warn(`${failure.message}`));
         throw error;
       });
@@ -79,13 +82,14 @@ export async function trainLoop(options: TrainLoopOptions): Promise<{ readonly r
       await new Promise((resolve) => setImmediate(resolve)); // lets signals in
     }
   } finally {
+    await batches.dispose();
     log.close();
   }
   return { resumedFrom };
 }
 
-async function step({ trainer, batch }: TrainLoopOptions): Promise<LossRecord> {
-  const tensors = await batch(trainer.step);
+async function step(trainer: Trainer, batches: LookAhead): Promise<LossRecord> {
+  const tensors = await batches.next(trainer.step);
   try {
     const report = await trainer.train(tensors);
     return { step: trainer.step, ...report };

@@ -1,3 +1,4 @@
+import { fileFault } from "../core/files.ts";
 import { Problem } from "../core/problem.ts";
 import { type PickleRules, readPickle } from "./pickle.ts";
 import { namedTensors, rules, storageReference } from "./pytorch_objects.ts";
@@ -12,9 +13,11 @@ export interface PyTorchTensor {
   readonly data: Float32Array;
 }
 
-/** `keep`: which tensors to read; the others cost nothing. All, if not said. */
 export interface PyTorchOptions {
-  readonly keep?: (name: string) => boolean;
+  /** Which tensors to read; the others cost nothing. All, if not said. */
+  readonly keep?: (name: string, shape: readonly number[]) => boolean;
+  /** Told how many bytes of how many are read. */
+  readonly watch?: (done: number, total: number) => void;
 }
 
 const magic = 0x1950a86a20f9469cfc6cn, protocol = 1001;
@@ -67,9 +70,7 @@ async function open(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path);
   } catch (error) {
-    const missing = error instanceof Deno.errors.NotFound;
-    const reason = missing ? "it does not exist" : (error as Error).message;
-    throw new Problem(`Cannot read ${path}: ${reason}`, { cause: error, exitCode: missing ? 2 : 74 });
+    throw fileFault("read", path, error);
   }
 }
 
@@ -154,22 +155,24 @@ const lies = (key: string, expected: number, found: number | bigint) =>
 async function readTensors(
   { root, load }: Archive,
   fileSize: number,
-  { keep = () => true }: PyTorchOptions,
+  { keep = () => true, watch = () => {} }: PyTorchOptions,
 ): Promise<ReadonlyMap<string, PyTorchTensor>> {
   const named = namedTensors(root);
   if (named.size === 0) throw new SyntaxError("it holds no named tensors; a state dict or a checkpoint was expected");
   const tensors = new Map<string, PyTorchTensor>();
   const storages = new Map<string, StorageReference>();
   const users = new Map<string, string[]>();
-  for (const [name, { storage }] of named) {
-    if (!keep(name)) continue;
+  for (const [name, { storage, shape }] of named) {
+    if (!keep(name, shape)) continue;
     const { type, length } = storages.get(storage.key) ?? storage;
     if (type !== storage.type || length !== storage.length) throw lies(storage.key, storage.length, length);
     storages.set(storage.key, storage);
     users.set(storage.key, [...users.get(storage.key) ?? [], name]);
     tensors.set(name, { shape: [], dtype: type.dtype, data: new Float32Array() }); // keeps the file's order
   }
-  let copied = 0;
+  const sizeOf = ({ type, length }: StorageReference) => type.itemSize * length;
+  const total = [...storages.values()].reduce((sum, storage) => sum + sizeOf(storage), 0);
+  let copied = 0, done = 0;
   for (const [key, storage] of storages) {
     const values = toFloat32(storage.type, await load(storage), users.get(key)![0]!);
     for (const name of users.get(key)!) {
@@ -181,6 +184,7 @@ async function readTensors(
       }
       tensors.set(name, { shape: reference.shape, dtype: storage.type.dtype, data });
     }
+    watch(done += sizeOf(storage), total);
   }
   return tensors;
 }

@@ -15,6 +15,8 @@ export interface Safetensors {
   readonly tensors: Map<string, StoredTensor>;
   /** Free text by key, without the digest. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Whether this project wrote it: it carries the digest. */
+  readonly own: boolean;
 }
 
 /** `foreign`: also take files that another program wrote, which carry no digest. */
@@ -120,28 +122,30 @@ export function decodeSafetensors(
     const dataStart = 8 + Number(declared);
     if (dataStart > bytes.length) throw new SyntaxError("it ends within its header: it is cut short");
     const header = parseHeader(bytes.subarray(8, dataStart), bytes.length - dataStart);
-    verifyDigest(bytes, foreign);
+    const own = verifyDigest(bytes, foreign);
     const { [digestKey]: _, ...metadata } = header.metadata;
     const section = bytes.subarray(dataStart);
     const tensors = new Map(header.entries.map((entry) => {
       return [entry.name, { shape: entry.shape, data: toFloat32(section, entry) }] as const;
     }));
-    return { tensors, metadata };
+    return { tensors, metadata, own };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new Problem(`Cannot use ${path} as a safetensors file: ${error.message}`, { cause: error, exitCode: 74 });
   }
 }
 
-function verifyDigest(bytes: Uint8Array, foreign: boolean): void {
+/** Whether there is a digest: then it holds. */
+function verifyDigest(bytes: Uint8Array, foreign: boolean): boolean {
   if (!opening.every((byte, i) => bytes[8 + i] === byte)) {
-    if (foreign) return;
+    if (foreign) return false;
     throw new SyntaxError("it carries no digest of its content: it is damaged, or another program wrote it");
   }
   const stored = new TextDecoder().decode(bytes.subarray(digestAt, digestAt + 64));
   if (stored !== digestOf(bytes)) {
     throw new SyntaxError("its content does not match its digest: it is damaged; restore a copy or make it again");
   }
+  return true;
 }
 
 function digestOf(bytes: Uint8Array): string {

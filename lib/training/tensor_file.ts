@@ -18,10 +18,14 @@ export interface ExpectedTensor {
  * @throws {Problem} one sentence: missing (exit code 2); cut short, damaged or of another format (74)
  */
 export async function readTensors(path: string): Promise<ReadonlyMap<string, StoredTensor>> {
-  // A header in braces stands behind its length; neither a zip archive nor PyTorch's older pickle has a brace there.
-  const isSafetensors = (await opening(path))[8] === 0x7b;
-  if (!isSafetensors) return await readPyTorchFile(path);
+  if (!await isSafetensors(path)) return await readPyTorchFile(path);
   return decodeSafetensors(await readBytes(path), path, { foreign: true }).tensors;
+}
+
+/** Whether a file begins as safetensors do; a missing one does not. */
+export async function isSafetensors(path: string): Promise<boolean> {
+  // A header in braces stands behind its length; neither a zip archive nor PyTorch's older pickle has a brace there.
+  return (await opening(path))[8] === 0x7b;
 }
 
 async function opening(path: string): Promise<Uint8Array> {

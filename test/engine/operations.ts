@@ -337,6 +337,51 @@ const pools: Operation[] = [{
   gradient: "native",
 }];
 
+/** What the frozen networks need: nobody differentiates these but the frame of zeros. */
+const images: Operation[] = [
+  {
+    name: "pad4d",
+    inputs: [{ shape: [1, 2, 3, 2] }],
+    run: (x) => tf.pad4d(x as Any, [[0, 0], [1, 1], [1, 1], [0, 0]]),
+    reference: (x) =>
+      f64.build(
+        [1, 4, 5, 2],
+        ([n, i, j, c]) => i! < 1 || i! > 2 || j! < 1 || j! > 3 ? 0 : f64.get(x, [n!, i! - 1, j! - 1, c!]),
+      ),
+  },
+  {
+    name: "avgPool 3 same", // the frame does not count
+    inputs: [{ shape: [1, 4, 3, 2] }],
+    run: (x) => tf.avgPool(x as Any, 3, 1, "same"),
+    reference: (x) =>
+      f64.build([1, 4, 3, 2], ([n, i, j, c]) => {
+        const near = (at: number, end: number) => [at - 1, at, at + 1].filter((k) => k >= 0 && k < end);
+        return f64.average(near(i!, 4).flatMap((y) => near(j!, 3).map((z) => f64.get(x, [n!, y, z, c!]))));
+      }),
+    gradient: "none",
+  },
+  {
+    name: "resizeNearestNeighbor, doubled",
+    inputs: [{ shape: [1, 2, 3, 2] }],
+    run: (x) => tf.image.resizeNearestNeighbor(x as Any, [4, 6]),
+    reference: (x) => f64.build([1, 4, 6, 2], ([n, i, j, c]) => f64.get(x, [n!, i! >> 1, j! >> 1, c!])),
+    gradient: "none",
+  },
+  {
+    name: "resizeBilinear, doubled, corners not aligned",
+    inputs: [{ shape: [1, 2, 2, 1] }],
+    run: (x) => tf.image.resizeBilinear(x as Any, [4, 4]),
+    reference: (x) =>
+      f64.build([1, 4, 4, 1], ([n, i, j, c]) => {
+        const at = (y: number, z: number) => f64.get(x, [n!, Math.min(y, 1), Math.min(z, 1), c!]);
+        const [y, z, v, w] = [i! >> 1, j! >> 1, i! % 2 / 2, j! % 2 / 2];
+        const row = (k: number) => (1 - w) * at(k, z) + w * at(k, z + 1);
+        return (1 - v) * row(y) + v * row(y + 1);
+      }),
+    gradient: "none",
+  },
+];
+
 /** Every operation that the project asks of an engine. */
 export const operations: readonly Operation[] = [
   ...elementwise,
@@ -345,4 +390,5 @@ export const operations: readonly Operation[] = [
   ...rearrangements,
   ...convolutions,
   ...pools,
+  ...images,
 ];

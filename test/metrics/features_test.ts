@@ -4,9 +4,10 @@ import { createRng } from "../../lib/core/rng.ts";
 import { quantise } from "../../lib/data/quantise.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
 import { openEngine, tf } from "../../lib/engine/mod.ts";
-import { loadFeatureNetwork, saveFeatureNetwork } from "../../lib/metrics/feature_artifact.ts";
 import { classify, createClassifier, featureParameters, featureWidth } from "../../lib/metrics/classifier.ts";
-import { extractFeatures } from "../../lib/metrics/features.ts";
+import { loadFeatureNetwork, saveFeatureNetwork } from "../../lib/metrics/feature_artifact.ts";
+import { extractFeatures, featureStatistics } from "../../lib/metrics/features.ts";
+import { statisticsOf } from "../../lib/metrics/statistics.ts";
 import { initialize, parameterCount, sizeOf } from "../../lib/nn/parameters.ts";
 import { writeSafetensors } from "../../lib/training/safetensors.ts";
 
@@ -21,13 +22,7 @@ function randomNetwork(shape: readonly [number, number, number], classes = 10) {
 }
 
 function randomImages(count: number, shape: readonly number[]): Float32Array {
-  return Float32Array.from(rng.fork("images").uniform(count * sizeOf(shape)), (u) => 2 * u - 1);
-}
-
-/** The features of images and what the network takes them for. */
-async function lookAt(network: ReturnType<typeof createClassifier>, images: Float32Array) {
-  const features = await extractFeatures(network, images);
-  return { features, predicted: await classify(network, features) };
+  return quantise(Float32Array.from(rng.fork("images").uniform(count * sizeOf(shape)), (u) => 2 * u - 1));
 }
 
 Deno.test("featureParameters are 72842 values at 16x16, and three halvings need 8x8", () => {
@@ -42,9 +37,8 @@ for (const engine of engines) {
   Deno.test(`extractFeatures is the network written out as sums (${engine})`, async () => {
     await openEngine(engine);
     const shape = [2, 10, 8] as const, network = randomNetwork(shape, 3);
-    // A network sees images at 256 grey levels, however finely they are given.
-    const images = quantise(randomImages(2, shape));
-    const { features, predicted } = await lookAt(network, images);
+    const images = randomImages(2, shape);
+    const features = await extractFeatures(network, images), predicted = await classify(network, features);
     assertEquals([features.length, predicted.length], [2 * featureWidth, 2]);
     const weights = Object.fromEntries(
       Object.entries(network.parameters).map(([name, tensor]) => [name, Array.from(tensor.dataSync())]),
@@ -62,11 +56,10 @@ for (const engine of engines) {
     const shape = [1, 16, 16] as const, size = sizeOf(shape), count = 300;
     const network = randomNetwork(shape), images = randomImages(count, shape);
     const before = tf.memory().numTensors;
-    const whole = await lookAt(network, images);
+    const whole = await extractFeatures(network, images);
     for (const [begin, end] of [[0, 1], [250, 262], [17, 299]] as const) {
-      const part = await lookAt(network, images.subarray(begin * size, end * size));
-      assertClose(part.features, whole.features.subarray(begin * featureWidth, end * featureWidth), 1e-5);
-      assertEquals(part.predicted, whole.predicted.subarray(begin, end));
+      const part = await extractFeatures(network, images.subarray(begin * size, end * size));
+      assertClose(part, whole.subarray(begin * featureWidth, end * featureWidth), 1e-5);
     }
     assertEquals((await extractFeatures(network, new Float32Array())).length, 0);
     assertEquals(tf.memory().numTensors, before);
@@ -102,6 +95,32 @@ Deno.test("extractFeatures reads a dataset row by row, and refuses images of ano
   const wide = createPixelDataset({ ...set, shape: [1, 4, 16] });
   await assertRejects(() => extractFeatures(network, wide), RangeError, "takes images of 1x8x8, three has 1x4x16");
   await assertRejects(() => extractFeatures(network, new Float32Array(65)), RangeError, "no whole number of images");
+  network.dispose();
+});
+
+Deno.test("extractFeatures stores images at grey levels first, so that it does not see how finely they were given", async () => {
+  await openEngine("wasm");
+  const shape = [1, 8, 8] as const, network = randomNetwork(shape), images = randomImages(3, shape);
+  const finer = images.map((x, i) => x + (i % 2 === 0 ? 0.4 : -0.4) / 127.5);
+  assertEquals(await extractFeatures(network, finer), await extractFeatures(network, images));
+  await assertRejects(() => extractFeatures(network, images.map((x, i) => i === 70 ? NaN : x)), Problem, "diverged");
+  network.dispose();
+});
+
+Deno.test("featureStatistics takes pieces of any size one after another, and tells how far it is", async () => {
+  await openEngine("wasm");
+  const shape = [1, 8, 8] as const, size = sizeOf(shape), count = 700;
+  const network = randomNetwork(shape), images = randomImages(count, shape);
+  async function* pieces() {
+    for (const [begin, end] of [[0, 3], [3, 3], [3, 600], [600, 700]] as const) {
+      yield await Promise.resolve(images.subarray(begin * size, end * size));
+    }
+  }
+  const told: number[] = [];
+  const streamed = await featureStatistics(network, pieces(), { onProgress: (done) => told.push(done) });
+  assertEquals(streamed, statisticsOf(await extractFeatures(network, images), featureWidth));
+  assertEquals(told, [256, 512, 700]);
+  await assertRejects(() => featureStatistics(network, images.subarray(1)), RangeError, "no whole number of images");
   network.dispose();
 });
 

@@ -135,7 +135,7 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
   [
     "kind: mnist",
     "kind: minst",
-    'recipe.yaml:6:17: data.kind: expected one of fashionMnist, mnist, imageNet, got "minst"; did you mean "mnist"?',
+    'recipe.yaml:6:17: data.kind: expected one of fashionMnist, imageNet, mnist, got "minst"; did you mean "mnist"?',
   ],
   [
     "kind: independent",

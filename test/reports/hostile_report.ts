@@ -1,4 +1,5 @@
 import { encode } from "fast-png";
+import { openPicture } from "../../lib/reports/html/picture.tsx";
 import type { Report } from "../../lib/reports/html/types.ts";
 import { compareFigures } from "../../lib/results/compare.ts";
 import type { Diff } from "../../lib/results/diff.ts";
@@ -37,16 +38,7 @@ export function hostileReport(): Report {
     ...figures,
     figures: { [`${row} / 100 / heun 7 / guided / frechet`]: { value: 2, standardError: 0.1, sampleCount: 10 } },
   };
-  const png = encode({
-    width: 2,
-    height: 1,
-    data: new Uint8Array([0, 255]),
-    channels: 1,
-    depth: 8,
-    text: {
-      Description: hostile,
-    },
-  });
+  const png = encode({ width: 2, height: 1, data: new Uint8Array([0, 255]), channels: 1, depth: 8 });
   return {
     experiments: [{
       name: "table4",
@@ -69,7 +61,11 @@ export function hostileReport(): Report {
         stale: hostile,
         commands: [hostile],
         rows: { [row]: { written: hostile, resolved: hostile, text: hostile } },
-        pictures: [{ name: "curve", svg }, { name: "curve-2", svg }, { name: "samples", png }],
+        pictures: [
+          openPicture("table4/quick", "curve.svg", new TextEncoder().encode(svg)),
+          openPicture("table4/quick", "curve-2.svg", new TextEncoder().encode(svg)),
+          openPicture("table4/quick", "samples.png", png, [hostile]),
+        ],
       }],
     }],
     comparison: { diff: hostileDiff(figures, later), shown: true },

@@ -1,9 +1,10 @@
 import * as fc from "fast-check";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { Problem } from "../../lib/core/problem.ts";
 import { anchor } from "../../lib/reports/html/anchor.ts";
 import { costOfRow } from "../../lib/reports/html/cost.ts";
 import { renderReport } from "../../lib/reports/html/page.tsx";
-import { inlineSvg } from "../../lib/reports/html/picture.tsx";
+import { inlineSvg, openPicture } from "../../lib/reports/html/picture.tsx";
 import { workingTree } from "../../lib/results/tree.ts";
 import { gatherExperiments } from "../../lib/runs/report_data.ts";
 import { hostileReport } from "./hostile_report.ts";
@@ -45,7 +46,12 @@ Deno.test("every figure of every committed result leads to one provenance, and e
 
 Deno.test("a row's provenance quotes the recipe that ran and names the line that writes it", async () => {
   const { experiments } = await gatherExperiments(await workingTree(), ["table4"]);
-  for (const { name, rows, figures } of experiments[0]!.results) {
+  for (const { name, rows, figures, provenance, commands } of experiments[0]!.results) {
+    const { experiment, scale } = figures.caption;
+    assertEquals(commands, [
+      `git checkout ${provenance!.commit}`,
+      `deno task nfm run ${experiment} --scale ${scale} --engine native`,
+    ]);
     for (const [row, { written, resolved, text }] of Object.entries(rows)) {
       for (const place of [written!, resolved]) {
         const [file, line] = place.split(":");
@@ -79,6 +85,14 @@ Deno.test("inlineSvg() keeps a plot's own references among several plots", () =>
     assertEquals(all(text, /url\(#([^)]*)\)/g), [`${prefix}/a`]);
     assertEquals(all(text, /href="#([^"]*)"/g), [`${prefix}/a`]);
     assertStringIncludes(text, 'aria-label="a plot"');
+  }
+});
+
+Deno.test("openPicture() names the file that is not a picture", () => {
+  const broken = new TextEncoder().encode("<p>no picture");
+  for (const file of ["curve.svg", "samples.png"]) {
+    const { message } = assertThrows(() => openPicture("table4/desk", file, broken), Problem);
+    assertStringIncludes(message, `Cannot show results/table4/desk/${file}: `);
   }
 });
 

@@ -3,4 +3,4 @@ import { main } from "../../lib/cli.ts";
 import { listAblations } from "../../lib/recipes/load.ts";
 
 const [engine] = Deno.args;
-for (const name of await listAblations()) await main(["ablate", name, "--limit", "32", "--quiet", "--engine", engine!]);
+for (const name of await listAblations()) await main(["ablate", name, "--limit", "96", "--quiet", "--engine", engine!]);

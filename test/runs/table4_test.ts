@@ -51,6 +51,9 @@ for (const engine of ["wasm", ...(native ? ["native"] : [])]) {
     ) {
       assert((await Deno.stat(join(cwd, "out", name))).size > 0, name);
     }
+    const pictures = JSON.parse(await Deno.readTextFile(join(cwd, "out", "pictures.json")));
+    const names = [31, 15, 7].flatMap((nfe) => ["FM", "SD-FM", "NFM"].map((row) => `${row}, heun ${nfe}`));
+    assertEquals(pictures, { "samples-unguided.png": names });
     const figures = JSON.parse(await figuresOf(cwd));
     for (const row of ["FM", "SD-FM", "NFM"]) {
       for (const nfe of [31, 15, 7]) {

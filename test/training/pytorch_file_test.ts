@@ -41,8 +41,11 @@ Deno.test("readPyTorchFile() reads only the kept tensors, so that another's dama
   const at = indexOf(intact, new Uint8Array(Float32Array.of(7.25).buffer));
   const damaged = flip(intact, at, 1);
   await assertRejects(() => decode(damaged), Problem, "does not match its checksum");
-  const tensors = await decode(damaged, { keep: (name) => name.startsWith("tied.") });
+  const watched: [number, number][] = [];
+  const watch = (done: number, total: number) => void watched.push([done, total]);
+  const tensors = await decode(damaged, { keep: (name) => name.startsWith("tied."), watch });
   assertEquals([...tensors.keys()], ["tied.0", "tied.1"]);
+  assertEquals(watched, [[8, 8]]);
 });
 
 Deno.test("readPyTorchFile() reads archives with the wide fields of files above 4 GB", async () => {

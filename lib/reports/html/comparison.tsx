@@ -28,7 +28,7 @@ interface ComparedProps {
 }
 
 function Compared({ result, shown }: ComparedProps) {
-  const { place } = result;
+  const { place, after } = result;
   const { head, rows } = tableOf(result, false);
   const verdict = head.indexOf("verdict"), now = head.indexOf("new");
   const groups = Map.groupBy(rows, (cells) => cells[verdict] as Verdict);
@@ -36,8 +36,8 @@ function Compared({ result, shown }: ComparedProps) {
   const kind = (column: number) => leftAligned.has(head[column]!) ? undefined : "number";
   const drawn = (cells: readonly string[], column: number) => {
     const text = <Measured text={cells[column]!} />;
-    const linked = shown && column === now && cells[column] !== missing;
-    return linked ? <a href={`#${anchor(place, cells[0]!)}`}>{text}</a> : text;
+    const linked = shown && after && column === now && cells[column] !== missing;
+    return linked ? <a href={`#${anchor(after.place, cells[0]!)}`}>{text}</a> : text;
   };
   return (
     <details class="table" open>

@@ -65,11 +65,11 @@ function Result({ result, open }: { readonly result: ResultReport; readonly open
 }
 
 /** Plots first, then sheets of samples; where there are many sheets, all but the first are folded. */
-function Pictures({ result: { name, pictures } }: { readonly result: ResultReport }) {
-  const [plots, sheets] = [pictures.filter((one) => "svg" in one), pictures.filter((one) => !("svg" in one))];
+function Pictures({ result: { pictures } }: { readonly result: ResultReport }) {
+  const [plots, sheets] = [pictures.filter((one) => "markup" in one), pictures.filter((one) => "png" in one)];
   const shown = [...plots, ...sheets.slice(0, fewSheets)], folded = sheets.slice(fewSheets);
   const draw = (some: typeof pictures) => (
-    <div class="pictures">{some.map((picture) => <PictureFigure result={name} picture={picture} />)}</div>
+    <div class="pictures">{some.map((picture) => <PictureFigure picture={picture} />)}</div>
   );
   return (
     <>

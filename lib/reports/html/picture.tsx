@@ -1,70 +1,62 @@
 import { Buffer } from "node:buffer";
 import { decode } from "fast-png";
 import { optimize, type PluginConfig } from "svgo";
+import { Problem } from "../../core/problem.ts";
 import { anchor } from "./anchor.ts";
-import type { Picture } from "./types.ts";
+import type { Picture, Sheet } from "./types.ts";
 
-export interface PictureFigureProps {
-  /** `table4/desk`. */
-  readonly result: string;
-  readonly picture: Picture;
+/**
+ * Reads a picture of a result, `convergence-guided.svg` of `table4/desk`.
+ *
+ * @param rows what the rows of a sheet of samples show
+ * @throws {Problem} when it is not what its ending says.
+ */
+export function openPicture(result: string, file: string, bytes: Uint8Array, rows: readonly string[] = []): Picture {
+  const [, name = file, ending] = file.match(/^(.+)\.(svg|png)$/) ?? [];
+  const title = `${name[0]!.toUpperCase()}${name.slice(1)}`.replaceAll("-", " ").replace(/^Nfe\b/, "NFE");
+  const alt = `${title}, ${result.replaceAll("/", " ")}`;
+  try {
+    if (ending === "svg") {
+      return { title, markup: inlineSvg(new TextDecoder().decode(bytes), anchor(result, name), alt) };
+    }
+    const { width, height } = decode(bytes);
+    return { title, png: bytes, width, height, rows, alt: rows.length > 0 ? `${alt}; rows: ${rows.join("; ")}` : alt };
+  } catch (error) {
+    const reason = (error as Error).message.split("\n")[0];
+    throw new Problem(`Cannot show results/${result}/${file}: ${reason}; run the experiment again`, { cause: error });
+  }
 }
 
-/** A plot, or a sheet of samples. */
-export function PictureFigure({ result, picture }: PictureFigureProps) {
-  const { name } = picture;
-  const title = titleOf(name);
-  const description = `${title}, ${result.replaceAll("/", " ")}`;
+/** A plot, or a sheet of samples with every pixel kept square. */
+export function PictureFigure({ picture }: { readonly picture: Picture }) {
+  const { title } = picture;
+  if ("png" in picture) return <SheetFigure sheet={picture} />;
   return (
     <figure class="picture">
-      {"svg" in picture
-        ? (
-          <>
-            <figcaption>{title}</figcaption>
-            <div
-              class="scroll"
-              role="region"
-              tabindex={0}
-              aria-label={title}
-              // Written by svgo: no scripts, no style sheets, no event handlers.
-              dangerouslySetInnerHTML={{ __html: inlineSvg(picture.svg, anchor(result, name), description) }}
-            />
-          </>
-        )
-        : <Sheet title={title} description={description} png={picture.png} />}
+      <figcaption>{title}</figcaption>
+      <div
+        class="scroll"
+        role="region"
+        tabindex={0}
+        aria-label={title}
+        dangerouslySetInnerHTML={{ __html: picture.markup }}
+      />
     </figure>
   );
 }
 
-interface SheetProps {
-  readonly title: string;
-  readonly description: string;
-  readonly png: Uint8Array;
-}
-
-/** A sheet of samples, every pixel kept square; what its rows and columns are, where the file says so. */
-function Sheet({ title, description, png }: SheetProps) {
-  const { width, height, text } = decode(png);
-  const said = text["Description"];
+/** The names of its rows stand beside them, whatever size the picture is shown at. */
+function SheetFigure({ sheet: { title, alt, png, width, height, rows } }: { readonly sheet: Sheet }) {
+  const source = `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
   return (
-    <>
-      <figcaption>
-        {title}
-        {said !== undefined && <span class="said">{said}</span>}
-      </figcaption>
-      <img
-        src={`data:image/png;base64,${Buffer.from(png).toString("base64")}`}
-        alt={said === undefined ? description : `${description}: ${said}`}
-        width={width}
-        height={height}
-      />
-    </>
+    <figure class="picture">
+      <figcaption>{title}</figcaption>
+      <div class="sheet">
+        {rows.length > 0 && <ol class="rows" aria-hidden="true">{rows.map((row) => <li>{row}</li>)}</ol>}
+        <img src={source} alt={alt} width={width} height={height} />
+      </div>
+    </figure>
   );
-}
-
-/** `Convergence guided` of `convergence-guided`. */
-function titleOf(name: string): string {
-  return `${name[0]!.toUpperCase()}${name.slice(1)}`.replaceAll("-", " ");
 }
 
 /**
@@ -85,5 +77,7 @@ export function inlineSvg(text: string, prefix: string, description: string): st
     { name: "prefixIds", params: { prefix, delim: "/", prefixClassNames: false } },
     { name: "addAttributesToSVGElement", params: { attributes: [{ role: "img", "aria-label": description }] } },
   ];
-  return optimize(text, { plugins }).data;
+  const { data } = optimize(text, { plugins });
+  if (!data.startsWith("<svg")) throw new TypeError("expected an <svg> element");
+  return data;
 }

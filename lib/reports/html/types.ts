@@ -57,16 +57,24 @@ export interface RowSource {
   readonly text: string;
 }
 
-/** A plot or a sheet of samples, as the run wrote it. */
-export type Picture = SvgPicture | PngPicture;
+/** A plot or a sheet of samples, as `openPicture` gives it. */
+export type Picture = Plot | Sheet;
 
-export interface SvgPicture {
-  /** File name without its ending: `convergence-guided`. */
-  readonly name: string;
-  readonly svg: string;
+export interface Plot {
+  /** `Convergence guided`. */
+  readonly title: string;
+  /** SVG that is safe within a page. */
+  readonly markup: string;
 }
 
-export interface PngPicture {
-  readonly name: string;
+export interface Sheet {
+  readonly title: string;
+  /** What stands for the picture where it cannot be seen. */
+  readonly alt: string;
   readonly png: Uint8Array;
+  /** In pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** What each row shows, from the top; empty where nothing says so. */
+  readonly rows: readonly string[];
 }

@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { exists, readText, writeFileAtomic } from "../../core/files.ts";
+import { hashFile } from "../../core/hash.ts";
+import { Problem } from "../../core/problem.ts";
+import { progress } from "../../core/terminal.ts";
+import { type Manifest, pixelsFile } from "./prepared.ts";
+
+/** Size and time of change of each file of pixels when its digest was last found right. */
+type Stamps = Readonly<Record<string, readonly [size: number, changed: number]>>;
+
+/**
+ * Compares every file of pixels with the manifest. A file that has not changed
+ * since it was last found right, by size and time, is not read again.
+ *
+ * @throws {Problem} naming the file that is missing or damaged
+ */
+export async function verifyPixels(folder: string, { chunks }: Manifest): Promise<void> {
+  const stampFile = join(folder, "verified.json");
+  const stamps: Stamps = await exists(stampFile) ? JSON.parse(await readText(stampFile)) : {};
+  const now: Record<string, readonly [number, number]> = {};
+  const changed: number[] = [];
+  for (const chunk of chunks.keys()) {
+    const path = pixelsFile(folder, chunk);
+    const info = await Deno.stat(path).catch((cause) => {
+      throw new Problem(`Cannot find ${path} of the prepared images: ${remedy(folder, chunk)}`, {
+        cause,
+        exitCode: 74,
+      });
+    });
+    const stamp = now[chunk] = [info.size, info.mtime?.getTime() ?? 0];
+    if (stamps[chunk]?.join() !== stamp.join()) changed.push(chunk);
+  }
+  if (changed.length === 0) return;
+  const bar = progress(`verifying ${folder}`, changed.length, "files");
+  try {
+    for (const [i, chunk] of changed.entries()) {
+      const path = pixelsFile(folder, chunk);
+      if (await hashFile(path) !== chunks[chunk]!.pixels) {
+        throw new Problem(`${path} is damaged: ${remedy(folder, chunk)}`, { exitCode: 74 });
+      }
+      bar.update(i + 1);
+    }
+  } finally {
+    bar.stop();
+  }
+  await writeFileAtomic(stampFile, JSON.stringify(now));
+}
+
+function remedy(folder: string, chunk: number): string {
+  const record = `chunk-${String(chunk).padStart(5, "0")}.json`;
+  return `remove ${join(folder, record)} and ${join(folder, "manifest.json")} and run again to make that piece anew`;
+}

@@ -1,0 +1,94 @@
+import { join } from "node:path";
+import { exists } from "../core/files.ts";
+import { hashFile, hashOf } from "../core/hash.ts";
+import { progress } from "../core/terminal.ts";
+import type { Dataset } from "../data/types.ts";
+import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
+import { type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
+import { openInception } from "../metrics/inception.ts";
+import { fidWeights } from "../metrics/inception_options.ts";
+import { keptStatistics, readPublishedStatistics } from "../metrics/reference_statistics.ts";
+import type { Statistics } from "../metrics/statistics.ts";
+import type { FeaturesRecipe } from "../recipes/types.ts";
+
+/** Where statistics of training sets are kept; not under version control. */
+const referencesFolder = ".nfm/references";
+
+/** A feature network as a caption names it. */
+export interface NamedFeatures {
+  readonly network: FeatureNetwork;
+  /** Where it comes from, how images reach it, and the digest that identifies both. */
+  readonly name: string;
+}
+
+/**
+ * What identifies the features and their reference in the keys of stages. Of
+ * published weights it is the digest that they must have: they need not be there yet.
+ *
+ * @throws {Problem} if a trained network is missing
+ */
+export async function featuresKey(recipe: FeaturesRecipe): Promise<string> {
+  if (recipe.kind !== "inception") return await hashFile(join(recipe.pretrained, "features.safetensors"));
+  const { weights: _, sha256 = fidWeights.sha256, reference, ...options } = recipe;
+  const published = reference !== undefined && await exists(reference) ? await hashFile(reference) : reference;
+  return hashOf({ ...options, sha256, reference: published });
+}
+
+/** The code that the features depend on. */
+export function featuresEntry({ kind }: FeaturesRecipe): string {
+  return kind === "inception" ? "metrics/inception.ts" : "metrics/classifier.ts";
+}
+
+/**
+ * Opens the network that a recipe names.
+ *
+ * @param train the whole training set: a trained network belongs to it
+ * @throws {Problem} as `openInception` and `openFeatureArtifact`
+ */
+export async function openFeatures(recipe: FeaturesRecipe, train: Dataset): Promise<NamedFeatures> {
+  if (recipe.kind !== "inception") {
+    const { network } = await openFeatureArtifact(recipe.pretrained, train);
+    return { network, name: `${recipe.pretrained} ${short(network)}` };
+  }
+  const { weights, resize, quantise, convention, sha256 } = recipe;
+  const network = await openInception(weights, train.shape, {
+    resize,
+    quantise,
+    convention,
+    ...(sha256 !== undefined && { sha256 }),
+  });
+  return { network, name: `Inception (${resize}, ${quantise}, ${convention}) ${short(network)}` };
+}
+
+const short = ({ digest }: FeatureNetwork) => digest.slice(0, 8);
+
+/**
+ * The statistics that drawn images are compared with: the published ones that
+ * the recipe names, or those of the training set. Inception's are kept, as they
+ * take hours of a large set.
+ *
+ * @param engine engines round differently: each keeps its own
+ */
+export async function referenceOf(
+  recipe: FeaturesRecipe,
+  { network, name }: NamedFeatures,
+  train: Dataset,
+  engine: string,
+): Promise<Statistics> {
+  if (recipe.kind !== "inception") return await featureStatistics(network, train);
+  if (recipe.reference !== undefined) return await readPublishedStatistics(recipe.reference, network.width);
+  return await keptStatistics(referencePath(network, train, engine), async () => {
+    const bar = progress(`${name} of ${train.name}`, train.size, "images");
+    try {
+      return await featureStatistics(network, train, { onProgress: bar.update });
+    } finally {
+      bar.stop();
+    }
+  });
+}
+
+/** Where the statistics of a training set are kept. */
+export function referencePath(network: FeatureNetwork, train: Dataset, engine: string): string {
+  const key = hashOf({ features: network.digest, data: train.digest, engine });
+  return join(referencesFolder, `${key.slice(0, 16)}.safetensors`);
+}
