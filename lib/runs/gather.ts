@@ -1,11 +1,10 @@
 import { parameterCount } from "../nn/parameters.ts";
 import type { Measurement } from "../metrics/types.ts";
-import type { EvaluationRecipe, GuidanceRecipe, ResolvedRecipe } from "../recipes/types.ts";
+import type { EvaluationRecipe, GuidanceRecipe, ResolvedRecipe, RowRecipe } from "../recipes/types.ts";
 import { aggregateSeeds } from "../results/aggregate.ts";
 import { type Figure, type FigureKey, figureKey, samplerName } from "../results/figures.ts";
 import { pairedDifferences } from "../results/paired.ts";
 import type { StageFigures } from "./cell.ts";
-import { tokenFigures } from "./latency.ts";
 import type { RowPlan, StudentPlan, TeacherPlan } from "./plan.ts";
 import { readStage } from "./stages.ts";
 import { trainingLoss, velocityOf } from "./student.ts";
@@ -40,7 +39,7 @@ export async function gatherFigures(
     if (teacher) Object.assign(figures, await teacherFigures(teacher, `${row.name} teacher`));
     if (latency) {
       Object.assign(figures, (await readStage<StageFigures>(latency, "figures.json")).figures);
-      Object.assign(figures, tokenFigures(row, splits.train));
+      Object.assign(figures, tokenFigures(row, splits));
     }
     if (row.metrics.includes("parameters")) Object.assign(figures, sizes(plan, splits));
   }
@@ -105,5 +104,17 @@ function sizes({ row, teacher, students }: RowPlan, { train }: Splits): Record<s
   return {
     ...(students.length > 0 && of(row.name, parameterCount(velocityOf(row.student, train).specs))),
     ...(teacher && of(`${row.name} teacher`, parameterCount(flowOf(row.teacher, train).specs))),
+  };
+}
+
+/** Tokens of an image in a row's teacher and student, by `figureKey`: what the teacher's latency grows with. */
+function tokenFigures(
+  { name, teacher, student }: RowRecipe,
+  { train: { shape } }: Splits,
+): Record<string, Measurement> {
+  const tokens = (patch: number) => ({ value: (shape[1] / patch) * (shape[2] / patch), sampleCount: 1 });
+  return {
+    [figureKey({ row: `${name} teacher`, metric: "tokens" })]: tokens(teacher.model.patch),
+    [figureKey({ row: name, metric: "tokens" })]: tokens(student.model.patch),
   };
 }

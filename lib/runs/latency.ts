@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { createRng, type Rng } from "../core/rng.ts";
 import { progress } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
@@ -15,12 +17,13 @@ import { bindFlow, bindVelocity } from "../models/bind.ts";
 import type { FlowGuidance, NormalizingFlow, VelocityModel } from "../models/types.ts";
 import { initialize } from "../nn/parameters.ts";
 import type { GuidanceRecipe, RowRecipe, SamplerRecipe } from "../recipes/types.ts";
-import { type FigureKey, figureKey, samplerName } from "../results/figures.ts";
+import { figureKey, samplerName } from "../results/figures.ts";
 import { balancedLabels, type SampleSource, studentSource } from "../sampling/draw.ts";
 import { withGuidance } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
 import { teacherSource } from "../sampling/teacher.ts";
 import { writeStageFigures } from "./cell.ts";
+import { guidanceName } from "./gather.ts";
 import type { RowPlan } from "./plan.ts";
 import type { Run } from "./run.ts";
 import { velocityOf } from "./student.ts";
@@ -71,7 +74,7 @@ export async function measureLatency(inputs: LatencyInputs): Promise<Record<stri
           repeats,
           onRun: (done) => {
             signal.throwIfAborted();
-            bar.update(before + done, `batch ${batch}`);
+            bar.update(before + done, `${guidanceName(kind)}, batch ${batch}`);
           },
         });
         before += (samplers.length + 2) * (repeats + 1);
@@ -118,7 +121,7 @@ function figuresOf(
   batch: number,
   seconds: Readonly<Record<string, Float64Array>>,
 ): Record<string, Measurement> {
-  const guidance: NonNullable<FigureKey["guidance"]> = kind === "unguided" ? "unguided" : "guided";
+  const guidance = guidanceName(kind);
   const figures: Record<string, Measurement> = {};
   const put = (of: { row: string; sampler?: string }, figure: LatencyFigure, measured: Measurement) =>
     figures[figureKey({ ...of, guidance, metric: latencyName(figure, batch) })] = measured;
@@ -146,16 +149,11 @@ export function freshModels(row: RowRecipe, dataset: Dataset, rng: Rng) {
   };
 }
 
-/** Tokens of an image in a row's teacher and student, by `figureKey`: what the teacher's latency grows with. */
-export function tokenFigures({ name, teacher, student }: RowRecipe, { shape }: Dataset): Record<string, Measurement> {
-  const tokens = (patch: number) => ({ value: (shape[1] / patch) * (shape[2] / patch), sampleCount: 1 });
-  return {
-    [figureKey({ row: `${name} teacher`, metric: "tokens" })]: tokens(teacher.model.patch),
-    [figureKey({ row: name, metric: "tokens" })]: tokens(student.model.patch),
-  };
-}
-
-/** Times the models of a row, freshly initialised, and keeps the figures in the stage's folder. */
+/**
+ * Times the models of a row, freshly initialised, and keeps the figures in the
+ * stage's folder: each guidance and batch as it is done, so that a run that was
+ * stopped goes on from there.
+ */
 export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, folder: string): Promise<void> {
   const { samplers, guidance, latency } = recipe.evaluation;
   const { shape, classes } = bench.train;
@@ -163,20 +161,19 @@ export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, 
   const { flow, student, dispose } = freshModels(row, bench.train, rng);
   try {
     const { noiseStd } = row.teacher;
-    const what = {
-      row: row.name,
-      flow,
-      student,
-      noiseStd,
-      samplers,
-      guidance,
-      ...latency!,
-      shape,
-      classes,
-      rng,
-      signal,
-    };
-    await writeStageFigures(folder, { figures: await measureLatency(what) });
+    const what = { row: row.name, flow, student, noiseStd, samplers, ...latency!, shape, classes, rng, signal };
+    const figures: Record<string, Measurement> = {};
+    for (const kind of guidance) {
+      for (const batch of latency!.batches) {
+        const file = join(folder, `${kind}-batch-${batch}.json`);
+        if (!await exists(file)) {
+          const measured = await measureLatency({ ...what, guidance: [kind], batches: [batch] });
+          await writeFileAtomic(file, JSON.stringify(measured));
+        }
+        Object.assign(figures, JSON.parse(await readText(file)));
+      }
+    }
+    await writeStageFigures(folder, { figures });
   } finally {
     dispose();
   }
