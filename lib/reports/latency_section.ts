@@ -15,12 +15,16 @@ type Line = Pick<FigureKey, "row" | "sampler" | "guidance"> & { readonly name: s
 /**
  * The layout of paper Table 8, one table a guidance: teacher, teacher without
  * denoising and student under each solver down, seconds a sample and speed-up
- * at each batch size across. What the paper published of other rows stands in
+ * at each batch size across, beside the tokens of each model. What the paper published of other rows stands in
  * lines of its own.
  */
 export function latencySections(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section[] {
   const published = Object.keys(paper?.figures ?? {}).map(parseFigureKey).filter(({ metric }) => isLatency(metric));
   const batches = latencyBatches.filter((batch) => keys.some(({ metric }) => metric.endsWith(`Batch${batch}`)));
+  const tokensOf = (row: string) => {
+    const key = figureKey({ row, metric: "tokens" });
+    return figures.figures[key]?.value ?? paper?.figures[key];
+  };
   const columns = batches.flatMap((batch): Column[] => [{ batch, figure: "seconds" }, { batch, figure: "speedup" }]);
   return (["guided", "unguided"] as const).filter((kind) => keys.some(({ guidance }) => guidance === kind))
     .map((kind) => {
@@ -37,13 +41,15 @@ export function latencySections(figures: Figures, keys: readonly FigureKey[], pa
         title: `Latency, ${kind}`,
         head: [
           "of",
+          "tokens",
           "drawn by",
           ...shown.flatMap(({ info, beside }) => [metricTitle(info), ...(beside ? ["paper"] : [])]),
         ],
-        numbersFrom: 2,
+        numbersFrom: 3,
         ...textsAndKeys(groups.map((lines) =>
           lines.map((line) => [
             { text: line.row },
+            { text: String(tokensOf(line.row) ?? missing) },
             { text: line.name },
             ...shown.flatMap(({ column, info, beside }) => {
               const own = ownCell(figures, keyOf(line, column), info);

@@ -36,7 +36,7 @@ export function captionLines(
   paper?: PaperFigures,
 ): readonly string[] {
   const { experiment, scale, data, features, samples, seeds, guidance, notes = [] } = caption;
-  const timed = Object.keys(infos).every((metric) => isLatency(metric) || metric === "tokens");
+  const timed = Object.keys(infos).every(isLatency);
   const overTime = checkpointsOf({ figures }).length > 0;
   const seedWord = seeds.length === 1 ? "seed" : "seeds";
   const spread = seeds.length === 1 ? "of sampling, one training" : "over seeds";

@@ -39,6 +39,7 @@ const paper: PaperFigures = {
   caption: "ImageNet 64×64",
   checkpoints: [],
   figures: {
+    "1024 tokens teacher / tokens": 1024,
     "1024 tokens teacher / guided / secondsBatch1": 10.7965,
     "1024 tokens / heun 7 / guided / secondsBatch1": 0.0744,
     "1024 tokens / heun 7 / guided / speedupBatch1": 145,
@@ -48,22 +49,26 @@ const paper: PaperFigures = {
 Deno.test("latency is drawn as Table 8: teacher, then solvers; the published rows beside it, digits as published", () => {
   const text = renderMarkdown(table([16]), paper);
   const [, section] = text.split("## Latency, guided\n\n");
-  const cells = section!.split("\n\n")[0]!.split("\n").map((line) => line.split("|").slice(1, -1).map((x) => x.trim()));
+  const cells = section!.split("\n\n")[0]!.trim().split("\n").map((line) =>
+    line.split("|").slice(1, -1).map((x) => x.trim())
+  );
   assertEquals(cells.filter((_, i) => i !== 1), [
     [
       "of",
+      "tokens",
       "drawn by",
       "latency a sample, batch 1 (s) ↓",
       "paper",
       "speed-up over the teacher, batch 1 ↑",
       "paper",
     ],
-    ["16 tokens teacher", "decoding, denoising", "0.16 ± 0.01", "–", "–", "–"],
-    ["16 tokens teacher", "decoding alone", "0.08 ± 0.01", "–", "–", "–"],
-    ["16 tokens", "heun 7", "0.0100 ± 0.0002", "–", "16.0 ± 0.4", "–"],
-    ["1024 tokens teacher", "decoding, denoising", "–", "10.7965", "–", "–"],
-    ["1024 tokens", "heun 7", "–", "0.0744", "–", "145"],
+    ["16 tokens teacher", "16", "decoding, denoising", "0.16 ± 0.01", "–", "–", "–"],
+    ["16 tokens teacher", "16", "decoding alone", "0.08 ± 0.01", "–", "–", "–"],
+    ["16 tokens", "4", "heun 7", "0.0100 ± 0.0002", "–", "16.0 ± 0.4", "–"],
+    ["1024 tokens teacher", "1024", "decoding, denoising", "–", "10.7965", "–", "–"],
+    ["1024 tokens", "–", "heun 7", "–", "0.0744", "–", "145"],
   ]);
+  assertEquals(text.split("\n## ").length, 2, "tokens have no table of their own");
   assert(!text.includes("samples per figure"), "nothing was sampled for its quality");
   assert(!text.includes("samples seen in training"), "and nothing trained");
   assertStringIncludes(text, "- Timings move from run to run.");
