@@ -15,15 +15,16 @@ type Line = Pick<FigureKey, "row" | "sampler" | "guidance"> & { readonly name: s
 /**
  * The layout of paper Table 8, one table a guidance: teacher, teacher without
  * denoising and student under each solver down, seconds a sample and speed-up
- * at each batch size across, beside the tokens of each model. What the paper published of other rows stands in
- * lines of its own.
+ * at each batch size across, beside the tokens of each model. What the paper
+ * published of other rows stands in lines of its own.
  */
 export function latencySections(figures: Figures, keys: readonly FigureKey[], paper?: PaperFigures): Section[] {
   const published = Object.keys(paper?.figures ?? {}).map(parseFigureKey).filter(({ metric }) => isLatency(metric));
   const batches = latencyBatches.filter((batch) => keys.some(({ metric }) => metric.endsWith(`Batch${batch}`)));
-  const tokensOf = (row: string) => {
-    const key = figureKey({ row, metric: "tokens" });
-    return figures.figures[key]?.value ?? paper?.figures[key];
+  // Lines of one model repeat its tokens; the first of them is where the figure is.
+  const tokensOf = (row: string, first: boolean) => {
+    const key = figureKey({ row, metric: "tokens" }), own = figures.figures[key]?.value;
+    return { text: String(own ?? paper?.figures[key] ?? missing), ...(own !== undefined && first && { key }) };
   };
   const columns = batches.flatMap((batch): Column[] => [{ batch, figure: "seconds" }, { batch, figure: "speedup" }]);
   return (["guided", "unguided"] as const).filter((kind) => keys.some(({ guidance }) => guidance === kind))
@@ -41,16 +42,16 @@ export function latencySections(figures: Figures, keys: readonly FigureKey[], pa
         title: `Latency, ${kind}`,
         head: [
           "of",
-          "tokens",
           "drawn by",
+          "tokens",
           ...shown.flatMap(({ info, beside }) => [metricTitle(info), ...(beside ? ["paper"] : [])]),
         ],
-        numbersFrom: 3,
+        numbersFrom: 2,
         ...textsAndKeys(groups.map((lines) =>
-          lines.map((line) => [
+          lines.map((line, i) => [
             { text: line.row },
-            { text: String(tokensOf(line.row) ?? missing) },
             { text: line.name },
+            tokensOf(line.row, lines.findIndex(({ row }) => row === line.row) === i),
             ...shown.flatMap(({ column, info, beside }) => {
               const own = ownCell(figures, keyOf(line, column), info);
               return beside ? [own, { text: String(theirs(line, column) ?? missing) }] : [own];

@@ -55,18 +55,18 @@ Deno.test("latency is drawn as Table 8: teacher, then solvers; the published row
   assertEquals(cells.filter((_, i) => i !== 1), [
     [
       "of",
-      "tokens",
       "drawn by",
+      "tokens",
       "latency a sample, batch 1 (s) ↓",
       "paper",
       "speed-up over the teacher, batch 1 ↑",
       "paper",
     ],
-    ["16 tokens teacher", "16", "decoding, denoising", "0.16 ± 0.01", "–", "–", "–"],
-    ["16 tokens teacher", "16", "decoding alone", "0.08 ± 0.01", "–", "–", "–"],
-    ["16 tokens", "4", "heun 7", "0.0100 ± 0.0002", "–", "16.0 ± 0.4", "–"],
-    ["1024 tokens teacher", "1024", "decoding, denoising", "–", "10.7965", "–", "–"],
-    ["1024 tokens", "–", "heun 7", "–", "0.0744", "–", "145"],
+    ["16 tokens teacher", "decoding, denoising", "16", "0.16 ± 0.01", "–", "–", "–"],
+    ["16 tokens teacher", "decoding alone", "16", "0.08 ± 0.01", "–", "–", "–"],
+    ["16 tokens", "heun 7", "4", "0.0100 ± 0.0002", "–", "16.0 ± 0.4", "–"],
+    ["1024 tokens teacher", "decoding, denoising", "1024", "–", "10.7965", "–", "–"],
+    ["1024 tokens", "heun 7", "–", "–", "0.0744", "–", "145"],
   ]);
   assertEquals(text.split("\n## ").length, 2, "tokens have no table of their own");
   assert(!text.includes("samples per figure"), "nothing was sampled for its quality");
