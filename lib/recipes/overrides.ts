@@ -26,8 +26,9 @@ export interface Overridden {
 /**
  * Applies overrides from left to right: `student.training.batch=32`, a short
  * form that can mean only one key (`student.batch=32`), `+key=value` to add,
- * `++key=value` for either, `~key` to delete. A comma list is a sweep:
- * `seed=1,2,3` gives those seeds; any other makes one row per value.
+ * `++key=value` for either, `~key` to delete. A step that has a dot or an `=`
+ * in it stands in quotes: `rows."η=0.1".teacher.noiseStd=0.15`. A comma list is
+ * a sweep: `seed=1,2,3` gives those seeds; any other makes one row per value.
  *
  * @throws {Problem} naming the override, with the nearest key or the candidates.
  */
@@ -36,8 +37,8 @@ export function applyOverrides(recipe: Mapping, texts: readonly string[]): Overr
 }
 
 function parseOverride(text: string): Override {
-  const [, sign = "", key = "", rest] = text.match(/^(\+\+|\+|~)?([^=]*)(?:=(.*))?$/s) ?? [];
-  if (!/^[^\s.]([^.]|\.(?!\.|$))*$/.test(key)) {
+  const [, sign = "", key = "", rest] = text.match(/^(\+\+|\+|~)?((?:"[^"]*"|[^="])*)(?:=(.*))?$/s) ?? [];
+  if (!/^("[^"]+"|[^\s."][^."]*)(\.("[^"]+"|[^."]+))*$/.test(key)) {
     throw new Problem(`${text}: expected key=value, for example student.batch=32`);
   }
   const action = sign === "" ? "=" : sign as Override["action"];
@@ -46,7 +47,8 @@ function parseOverride(text: string): Override {
   }
   if (action !== "~" && rest === undefined) throw new Problem(`${text}: expected a value, as in ${sign}${key}=VALUE`);
   const values = action === "~" ? [] : splitSweep(rest!).map((word) => parseValue(text, word));
-  return { text, action, key: key.split("."), values };
+  const steps = key.match(/"[^"]+"|[^."]+/g)!.map((step) => step.replaceAll('"', ""));
+  return { text, action, key: steps, values };
 }
 
 /** Splits at the commas that no bracket or quote encloses. */
@@ -153,7 +155,7 @@ function findKey(value: Mapping, { text, action, key }: Override): readonly stri
   const matches = matchPaths(typed, there);
   if (matches.length === 1) return matches[0]!;
   if (matches.length > 1) {
-    const names = matches.map((path) => path.join("."));
+    const names = matches.map(keyText);
     throw new Problem(`${text}: "${typed.join(".")}" could be ${names.join(" or ")}; write more of it`);
   }
   throw new Problem(`${text}: ${unknownSentence(value, typed, there)}`);
@@ -161,8 +163,8 @@ function findKey(value: Mapping, { text, action, key }: Override): readonly stri
 
 function unknownSentence(value: Mapping, typed: readonly string[], there: readonly (readonly string[])[]): string {
   const depth = typed.findIndex((_, i) => !hasPath(value, typed.slice(0, i + 1)));
-  const names = there.map((path) => path.join("."));
-  const similar = nearest(typed.join("."), names) ?? nearestByLast(typed, there);
+  const names = there.map(keyText);
+  const similar = nearest(keyText(typed), names) ?? nearestByLast(typed, there);
   if (similar !== undefined) return `unknown key "${typed.join(".")}"; did you mean "${similar}"?`;
   return `unknown key "${typed.join(".")}"; ` +
     unknownKey(recipeSchema, value, typed.slice(0, depth + 1), []).sentence.replace("unknown key; ", "");
@@ -172,8 +174,12 @@ function unknownSentence(value: Mapping, typed: readonly string[], there: readon
 function nearestByLast(typed: readonly string[], there: readonly (readonly string[])[]): string | undefined {
   const last = nearest(typed.at(-1)!, new Set(there.map((path) => path.at(-1)!)));
   if (last === undefined) return undefined;
-  return matchPaths([...typed.slice(0, -1), last], there)[0]?.join(".");
+  const match = matchPaths([...typed.slice(0, -1), last], there)[0];
+  return match && keyText(match);
 }
+
+/** A path as `parseOverride` reads it. */
+const keyText = (path: readonly string[]) => path.map((step) => /[.=]/.test(step) ? `"${step}"` : step).join(".");
 
 /** Whether a key that is not written is one that the schema has: an option left at nothing, or a row's own difference. */
 function isInSchema(value: Mapping, typed: readonly string[]): boolean {

@@ -54,6 +54,15 @@ Deno.test("a sweep makes one row per value, and two sweeps their product", async
   assertEquals(row.teacher.noiseStd, 0.2, "the row keeps its own difference");
 });
 
+Deno.test("a step with a dot or an = in it stands in quotes", async () => {
+  const added = '+rows."η=0.1"={coupling: {kind: independent}}';
+  assert("η=0.1" in (await withOverrides(added)).recipe.rows);
+  const { recipe } = await withOverrides(added, 'rows."η=0.1".student.model.depth=5');
+  assertEquals(rowRecipe(recipe, "η=0.1").student.model.depth, 5);
+  assertEquals("η=0.1" in (await withOverrides(added, '~rows."η=0.1"')).recipe.rows, false);
+  await assertRejects(() => withOverrides(added, '~rows."η=0.2"'), Problem, 'did you mean "rows."η=0.1""');
+});
+
 Deno.test("+ adds a key or a row, ++ adds or changes, ~ deletes", async () => {
   const added = await withOverrides(
     "+rows.OT={coupling: {kind: semidiscrete}}",
