@@ -59,6 +59,30 @@ export function progress(label: string, total: number, unit: string, options: Pr
     : lines(label, total, unit, stream, options.clock ?? performance.now.bind(performance));
 }
 
+/**
+ * Does long work under a bar. The work says how far it is; there an abort is
+ * heard, and the terminal is freed however the work ends.
+ *
+ * @throws the signal's reason, at the next word of progress after an abort
+ */
+export async function withProgress<Result>(
+  label: string,
+  total: number,
+  unit: string,
+  work: (onProgress: Progress["update"]) => Promise<Result>,
+  signal?: AbortSignal,
+): Promise<Result> {
+  const bar = progress(label, total, unit);
+  try {
+    return await work((done, note) => {
+      signal?.throwIfAborted();
+      bar.update(done, note);
+    });
+  } finally {
+    bar.stop();
+  }
+}
+
 /** One line on standard error, unless `quiet`. */
 export function say(line: string, options: { readonly quiet?: boolean } = {}): void {
   if (!(options.quiet ?? quiet)) standardError.write(`${line}\n`);

@@ -43,8 +43,8 @@ interface TransportProblem {
  *
  * Facts, from a last check on fresh noise: `chiSquared` (unbiased), `neverHit`
  * (the share of images not hit), with `drawsPerPoint` and `neverHitByChance`
- * = E exp(−draws) beside it; `transportCost` (mean of −⟨noise, data − mean⟩),
- * `labelMismatch`, `iterations` and `converged` (1 or 0). Memory: 4 bytes a
+ * = E exp(−draws) beside it; `transportCost` (mean of −⟨noise, data − mean⟩, at a
+ * finite β with β·1[labels differ]), `labelMismatch`, `iterations` and `converged` (1 or 0). Memory: 4 bytes a
  * value for the whole dataset, and as much again on the embedded engine.
  */
 export const semidiscrete: CouplingKind<typeof options> = {
@@ -143,7 +143,8 @@ async function fit(
     neverHit: mean((p) => masses[p]!.neverHit / sets[p]!.size),
     neverHitByChance: mean((p) => Math.exp(-masses[p]!.draws / sets[p]!.size)),
     drawsPerPoint: masses.reduce((sum, { draws }) => sum + draws, 0) / dataset.size,
-    transportCost: mean((p) => masses[p]!.cost),
+    // Scores have −β·1[same label] where the cost has β·1[labels differ].
+    transportCost: mean((p) => masses[p]!.cost) + (features.label?.cost ?? 0),
     labelMismatch: await measureMismatch(inputs, features, place(problems, fits.map(({ potential }) => potential))),
     iterations: Math.max(...fits.map(({ iterations }) => iterations)),
     converged: fits.every(({ converged }) => converged) ? 1 : 0,

@@ -14,7 +14,7 @@ export interface EncodeInputs {
   readonly rng: Rng;
   /** Encode only this many rows, drawn at random without replacement. */
   readonly limit?: number;
-  readonly onProgress?: (done: number, count: number) => void;
+  readonly onProgress?: (done: number) => void;
 }
 
 /** A batch of codes f(x + ηε′, c), on this side of the engine. */
@@ -43,7 +43,7 @@ export async function* encodeSplit(inputs: EncodeInputs): AsyncGenerator<Encoded
     const noisy = addNoise(data, indices, noiseStd, rng.fork("noise"));
     const encoded = await encodeRows(flow, noisy, labels, dataset.shape);
     yield { ...encoded, labels };
-    onProgress?.(start + indices.length, rows.length);
+    onProgress?.(start + indices.length);
   }
 }
 

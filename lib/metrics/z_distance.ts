@@ -32,7 +32,7 @@ export interface ZDistanceInputs {
   /** Pairs at a time: four rows each go through the flow. */
   readonly batchSize: number;
   readonly rng: Rng;
-  readonly onProgress?: (done: number, count: number) => void;
+  readonly onProgress?: (done: number) => void;
 }
 
 /**
@@ -65,7 +65,7 @@ export async function zDistances(inputs: ZDistanceInputs): Promise<Record<ZDista
       perPair.get("dxSameNoise")![pair] = d(x.sameNoise);
       perPair.get("dzSameNoise")![pair] = d(z.sameNoise);
     }
-    onProgress?.(end, pairs);
+    onProgress?.(end);
   }
   return Object.fromEntries(names.map((name) => [name, meanOf(perPair.get(name)!)])) as Record<
     ZDistanceFigure,

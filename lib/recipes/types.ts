@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { EngineChoice } from "../engine/types.ts";
-import type { autoencoderTraining, recipeSchema, training } from "./schema.ts";
+import type { recipeSchema, training } from "./schema.ts";
 
 /** The same structure, all of it read-only. */
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T;
@@ -20,7 +20,6 @@ export type EvaluationRecipe = ResolvedRecipe["evaluation"];
 export type SamplerRecipe = EvaluationRecipe["samplers"][number];
 export type GuidanceRecipe = EvaluationRecipe["guidance"][number];
 export type TrainingRecipe = Frozen<z.output<typeof training>>;
-export type AutoencoderTrainingRecipe = Frozen<z.output<typeof autoencoderTraining>>;
 
 /** One row of a recipe with its differences merged in: everything a pipeline needs. */
 export interface RowRecipe {

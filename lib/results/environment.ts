@@ -2,8 +2,8 @@ import { cpus, totalmem } from "node:os";
 import { z } from "zod";
 import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
-import { Problem } from "../core/problem.ts";
 import type { Engine } from "../engine/types.ts";
+import { parseJson } from "./json.ts";
 
 /** What computed: everything that can change the last digits of a figure besides recipe and code. */
 export interface Environment {
@@ -51,13 +51,7 @@ export async function recordEnvironment(environment: Environment, folder = "resu
 
 /** @throws {Problem} when the text is not what `recordEnvironment` writes; `path` is its name in messages. */
 export function parseEnvironment(path: string, text: string): Environment {
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch (error) {
-    const first = error instanceof z.ZodError ? error.issues[0] : undefined;
-    const reason = first ? `${first.path.join(".")}: ${first.message}` : (error as Error).message;
-    throw new Problem(`Cannot read ${path}: ${reason}`, { cause: error });
-  }
+  return parseJson(path, text, (json) => schema.parse(json));
 }
 
 const schema = z.object({

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { readText, writeFileAtomic } from "../core/files.ts";
 import { Problem } from "../core/problem.ts";
 import type { Measurement, MetricInfo } from "../metrics/types.ts";
+import { parseJson, runAgain } from "./json.ts";
 import { fixed, round } from "./rounding.ts";
 
 /** One figure of a table: a mean over seeds where there are several. */
@@ -144,18 +145,15 @@ export async function readFigures(path: string): Promise<Figures> {
 
 /** The same for text that is already here; `path` is its name in messages. */
 export function parseFigures(path: string, text: string): Figures {
-  try {
-    const figures = schema.parse(JSON.parse(text)) as Figures;
+  const check = (json: unknown): Figures => {
+    const figures = schema.parse(json);
     for (const key of Object.keys(figures.figures)) {
       const { metric } = parseFigureKey(key);
       if (!Object.hasOwn(figures.metrics, metric)) throw new Error(`"${key}" is of no metric that the file describes`);
     }
     return figures;
-  } catch (error) {
-    const first = error instanceof z.ZodError ? error.issues[0] : undefined;
-    const reason = first ? `${first.path.join(".")}: ${first.message}` : (error as Error).message;
-    throw new Problem(`Cannot read ${path}: ${reason}; run the experiment again to write it anew`, { cause: error });
-  }
+  };
+  return parseJson(path, text, check, runAgain);
 }
 
 const separator = " / ";

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { readText, writeFileAtomic } from "../core/files.ts";
 import { git } from "../core/git.ts";
 import { hashOf } from "../core/hash.ts";
-import { Problem } from "../core/problem.ts";
 import type { Engine } from "../engine/types.ts";
 import { describeEnvironment, recordEnvironment } from "./environment.ts";
+import { parseJson, runAgain } from "./json.ts";
 
 /** When, where and from what a result came: the part that changes with every run. */
 export interface Provenance {
@@ -60,13 +60,7 @@ export async function readProvenance(path: string): Promise<Provenance> {
 
 /** The same for text that is already here; `path` is its name in messages. */
 export function parseProvenance(path: string, text: string): Provenance {
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch (error) {
-    const first = error instanceof z.ZodError ? error.issues[0] : undefined;
-    const reason = first ? `${first.path.join(".")}: ${first.message}` : (error as Error).message;
-    throw new Problem(`Cannot read ${path}: ${reason}; run the experiment again to write it anew`, { cause: error });
-  }
+  return parseJson(path, text, (json) => schema.parse(json), runAgain);
 }
 
 /** More may stand there: a later version's results are still read. */

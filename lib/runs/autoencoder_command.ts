@@ -3,7 +3,7 @@ import { writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { createRng } from "../core/rng.ts";
-import { progress, say } from "../core/terminal.ts";
+import { say, withProgress } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
 import { tf } from "../engine/mod.ts";
 import { type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
@@ -107,20 +107,17 @@ async function measure(
   test: Dataset,
 ): Promise<Pick<AutoencoderCard, "scale" | "posteriorStd" | "train" | "test">> {
   const reference = frechetReference(await featureStatistics(network, train));
-  const of = async (dataset: Dataset) => {
-    const bar = progress(`reconstructions, ${dataset.split}`, dataset.size, "images");
-    const measured = await measureReconstruction({
-      autoencoder,
-      dataset,
-      features: network,
-      reference,
-      batchSize: 250,
-      rng: createRng(0).fork("reconstruction").fork(dataset.split),
-      onProgress: bar.update,
-    });
-    bar.stop();
-    return measured;
-  };
+  const of = (dataset: Dataset) =>
+    withProgress(`reconstructions, ${dataset.split}`, dataset.size, "images", (onProgress) =>
+      measureReconstruction({
+        autoencoder,
+        dataset,
+        features: network,
+        reference,
+        batchSize: 250,
+        rng: createRng(0).fork("reconstruction").fork(dataset.split),
+        onProgress,
+      }), interruptSignal());
   const seen = await of(train), unseen = await of(test);
   const rounded = (x: number) => Number(x.toPrecision(5));
   const cardOf = ({ rms, psnr, frechet }: Reconstruction) => ({

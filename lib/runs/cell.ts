@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../core/files.ts";
 import { createRng } from "../core/rng.ts";
-import { progress } from "../core/terminal.ts";
+import { withProgress } from "../core/terminal.ts";
 import { curvatureMeasurement } from "../metrics/curvature.ts";
 import type { Measurement } from "../metrics/types.ts";
 import type { VelocityModel } from "../models/types.ts";
@@ -128,9 +128,8 @@ export async function drawWithStudent(
   },
 ): Promise<Drawn> {
   const { label, count, weight, batch, seed, stream, signal, noise, labels, curvature = false } = options;
-  const bar = progress(label, count, "samples");
-  try {
-    return await drawSamples({
+  const draw = (onProgress: (done: number) => void) =>
+    drawSamples({
       source: studentSource(sampler({ ...options.sampler, curvature }), withGuidance(model, weight)),
       count,
       batchSize: batch,
@@ -139,12 +138,7 @@ export async function drawWithStudent(
       rng: createRng(seed).fork(stream),
       ...(noise && { noise }),
       ...(labels && { labels }),
-      onProgress: (done) => {
-        signal.throwIfAborted();
-        bar.update(done);
-      },
+      onProgress,
     });
-  } finally {
-    bar.stop();
-  }
+  return await withProgress(label, count, "samples", draw, signal);
 }

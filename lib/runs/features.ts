@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { exists } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
-import { progress } from "../core/terminal.ts";
+import { withProgress } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
 import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
 import { type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
@@ -77,14 +77,16 @@ export async function referenceOf(
 ): Promise<Statistics> {
   if (recipe.kind !== "inception") return await featureStatistics(network, train);
   if (recipe.reference !== undefined) return await readPublishedStatistics(recipe.reference, network.width);
-  return await keptStatistics(referencePath(network, train, engine), async () => {
-    const bar = progress(`${name} of ${train.name}`, train.size, "images");
-    try {
-      return await featureStatistics(network, train, { onProgress: bar.update });
-    } finally {
-      bar.stop();
-    }
-  });
+  return await keptStatistics(
+    referencePath(network, train, engine),
+    () =>
+      withProgress(
+        `${name} of ${train.name}`,
+        train.size,
+        "images",
+        (onProgress) => featureStatistics(network, train, { onProgress }),
+      ),
+  );
 }
 
 /** Where the statistics of a training set are kept. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { createRng, type Rng } from "../core/rng.ts";
-import { progress } from "../core/terminal.ts";
+import { withProgress } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import {
@@ -37,9 +37,9 @@ export interface LatencyInputs {
   readonly student: VelocityModel;
   readonly samplers: readonly SamplerRecipe[];
   /** Samples drawn at once. */
-  readonly batches: readonly number[];
+  readonly batch: number;
   /** `search` stands for guided; the weight does not change the work, so none is searched for. */
-  readonly guidance: readonly GuidanceRecipe[];
+  readonly guidance: GuidanceRecipe;
   readonly guidanceWeight: number;
   /** Rounds: one run of each contender. */
   readonly repeats: number;
@@ -61,38 +61,23 @@ export interface LatencyInputs {
  * @returns by `figureKey`; a speed-up is over the teacher with denoising, batch and guidance alike
  */
 export async function measureLatency(inputs: LatencyInputs): Promise<Record<string, Measurement>> {
-  const { batches, guidance, row, samplers, repeats, signal } = inputs;
-  const figures: Record<string, Measurement> = {};
-  const runs = batches.length * guidance.length * (samplers.length + 2) * (repeats + 1);
-  const bar = progress(`latency ${row}`, runs, "runs");
+  const { batch, guidance, row, samplers, repeats, signal } = inputs;
+  const [noise, labels] = startOf(inputs);
+  const runs = (samplers.length + 2) * (repeats + 1);
+  const label = `latency ${row}, ${guidanceName(guidance)}, batch ${batch}`;
   try {
-    let before = 0;
-    for (const kind of guidance) {
-      for (const batch of batches) {
-        const [noise, labels] = startOf(inputs, batch);
-        const seconds = await interleave(contenders(inputs, kind, noise, labels), {
-          repeats,
-          onRun: (done) => {
-            signal.throwIfAborted();
-            bar.update(before + done, `${guidanceName(kind)}, batch ${batch}`);
-          },
-        });
-        before += (samplers.length + 2) * (repeats + 1);
-        tf.dispose([noise, labels]);
-        Object.assign(figures, figuresOf(inputs, kind, batch, seconds));
-      }
-    }
+    const time = (onRun: (done: number) => void) => interleave(contenders(inputs, noise, labels), { repeats, onRun });
+    return figuresOf(inputs, await withProgress(label, runs, "runs", time, signal));
   } finally {
-    bar.stop();
+    tf.dispose([noise, labels]);
   }
-  return figures;
 }
 
 const teacherName = "teacher", decodingName = "decoding";
 
-function contenders(inputs: LatencyInputs, kind: GuidanceRecipe, noise: Tensor, labels: Tensor): Contenders {
-  const { flow, noiseStd, student, samplers, guidanceWeight } = inputs;
-  const weight = kind === "unguided" ? 1 : guidanceWeight;
+function contenders(inputs: LatencyInputs, noise: Tensor, labels: Tensor): Contenders {
+  const { flow, noiseStd, student, samplers, guidance, guidanceWeight } = inputs;
+  const weight = guidance === "unguided" ? 1 : guidanceWeight;
   const guided: { guidance?: FlowGuidance } = weight === 1 ? {} : { guidance: { weight, annealed: true } };
   const field = withGuidance(student, weight);
   const run = (source: SampleSource) => async () => {
@@ -109,16 +94,14 @@ function contenders(inputs: LatencyInputs, kind: GuidanceRecipe, noise: Tensor, 
   };
 }
 
-/** What all contenders of a batch size start from. */
-function startOf({ shape, classes, rng }: LatencyInputs, batch: number): [Tensor, Tensor] {
+/** What all contenders start from. */
+function startOf({ batch, shape, classes, rng }: LatencyInputs): [Tensor, Tensor] {
   const values = rng.fork("noise").at(batch).normal(batch * shape[0] * shape[1] * shape[2]);
   return [tf.tensor(values, [batch, ...shape]), tf.tensor1d(balancedLabels(batch, classes), "int32")];
 }
 
 function figuresOf(
-  { row, samplers }: LatencyInputs,
-  kind: GuidanceRecipe,
-  batch: number,
+  { row, samplers, batch, guidance: kind }: LatencyInputs,
   seconds: Readonly<Record<string, Float64Array>>,
 ): Record<string, Measurement> {
   const guidance = guidanceName(kind);
@@ -161,13 +144,22 @@ export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, 
   const { flow, student, dispose } = freshModels(row, bench.train, rng);
   try {
     const { noiseStd } = row.teacher;
-    const what = { row: row.name, flow, student, noiseStd, samplers, ...latency!, shape, classes, rng, signal };
+    const { batches, repeats, guidanceWeight } = latency!;
+    const models = { row: row.name, flow, student, noiseStd, samplers, shape, classes };
     const figures: Record<string, Measurement> = {};
     for (const kind of guidance) {
-      for (const batch of latency!.batches) {
+      for (const batch of batches) {
         const file = join(folder, `${kind}-batch-${batch}.json`);
         if (!await exists(file)) {
-          const measured = await measureLatency({ ...what, guidance: [kind], batches: [batch] });
+          const measured = await measureLatency({
+            ...models,
+            guidance: kind,
+            guidanceWeight,
+            batch,
+            repeats,
+            rng,
+            signal,
+          });
           await writeFileAtomic(file, JSON.stringify(measured));
         }
         Object.assign(figures, JSON.parse(await readText(file)));

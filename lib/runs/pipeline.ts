@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../core/files.ts";
 import { createRng } from "../core/rng.ts";
-import { beQuiet, progress, say } from "../core/terminal.ts";
+import { beQuiet, type Progress, say, withProgress } from "../core/terminal.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { Coupling, CouplingKind } from "../couplings/types.ts";
 import { locate } from "../engine/locate.ts";
@@ -99,21 +99,15 @@ async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: Ro
 async function openCoupling(run: Run, { row, coupling }: RowPlan, flow?: NormalizingFlow): Promise<Coupling> {
   const { kind, ...given } = row.coupling;
   const member = couplings[kind] as CouplingKind;
-  const bar = progress(`coupling ${row.name}`, 100, "%");
-  try {
-    return await member.build({
+  const build = (onProgress: Progress["update"]) =>
+    member.build({
       dataset: run.bench.train,
       ...(flow && { teacher: { flow, noiseStd: row.teacher.noiseStd } }),
       // Not of the seed: all students of a row learn from one coupling, as from one teacher.
       rng: createRng(0).fork("coupling"),
       flips: row.flips,
       cacheDir: coupling.folder,
-      onProgress: (fraction, note) => {
-        run.signal.throwIfAborted();
-        bar.update(Math.floor(fraction * 100), note);
-      },
+      onProgress: (fraction, note) => onProgress(Math.floor(fraction * 100), note),
     }, member.options.parse(given));
-  } finally {
-    bar.stop();
-  }
+  return await withProgress(`coupling ${row.name}`, 100, "%", build, run.signal);
 }

@@ -216,7 +216,7 @@ async function planStudents(
 ): Promise<StudentPlan[]> {
   const { recipe, features, data, stage } = shared;
   const { checkpoints, samplers, guidance, samples, guidanceSearch, images } = recipe.evaluation;
-  const sampled = sampledMetrics.some((metric) => row.metrics.includes(metric)) || row.metrics.includes("samples");
+  const sampled = sampledMetrics.some((metric) => row.metrics.includes(metric));
   if (!sampled && !row.metrics.includes("loss")) return [];
   const velocity = { velocity: row.student.model.kind };
   const { checkpoints: _, ...student } = row.student;

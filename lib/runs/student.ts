@@ -9,7 +9,8 @@ import type { StudentRecipe } from "../recipes/types.ts";
 import { droppedInBatch, flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
 import { meanLoss, readLossLog } from "../training/loss_log.ts";
 import { readWeights } from "../training/weights.ts";
-import { keptAverage, lossLog, stepsFor, train } from "./train.ts";
+import { stepsFor } from "../training/steps.ts";
+import { keptAverage, lossLog, train } from "./train.ts";
 
 // One definition a recipe, so that what the engine recorded for it serves every seed and checkpoint.
 const definitions = new Map<string, VelocityDefinition>();

@@ -1,5 +1,6 @@
 import { createRng } from "../core/rng.ts";
-import { progress } from "../core/terminal.ts";
+import { Problem } from "../core/problem.ts";
+import { withProgress } from "../core/terminal.ts";
 import type { Coupling } from "../couplings/types.ts";
 import { tf } from "../engine/mod.ts";
 import { encodeSplit } from "../metrics/encode.ts";
@@ -54,13 +55,13 @@ async function likelihoods(inputs: TeacherInputs): Promise<Record<string, Measur
   const rng = createRng(0).fork("teacherReport");
   for (const [name, dataset] of [["nll", bench.train], ["nllTest", bench.test]] as const) {
     const count = Math.min(evaluation.images, dataset.size);
-    const { nll, bitsPerDim } = await withBar(
-      inputs,
+    const of = { flow, dataset, noiseStd, batchSize: teacherBatch, rng: rng.fork(name), limit: count };
+    const { nll, bitsPerDim } = await withProgress(
       `${label}, ${name}`,
       count,
       "images",
-      (onProgress) =>
-        likelihood({ flow, dataset, noiseStd, batchSize: teacherBatch, rng: rng.fork(name), limit: count, onProgress }),
+      (onProgress) => likelihood({ ...of, onProgress }),
+      inputs.signal,
     );
     figures[name] = nll;
     if (name === "nllTest") figures["bitsPerDim"] = bitsPerDim;
@@ -68,22 +69,27 @@ async function likelihoods(inputs: TeacherInputs): Promise<Record<string, Measur
   return figures;
 }
 
+/** σ_f, where the coupling divides by one. */
+function sigmaOf({ coupling, label }: TeacherInputs, what: string): Float32Array {
+  if (coupling.sigma) return coupling.sigma;
+  throw new Problem(
+    `There are no ${what} of ${label}: they need σ_f, and this row whitens z instead; take the metric off`,
+  );
+}
+
 /** Paper §3.3 on the training set, or as much of it as the recipe looks at. */
 async function distancesOfCodes(inputs: TeacherInputs): Promise<Record<string, Measurement>> {
   const { bench: { train }, flow, noiseStd, evaluation } = inputs;
-  const sigma = inputs.coupling.sigma!;
+  const sigma = sigmaOf(inputs, "distances in z-space");
   const pairs = Math.floor(Math.min(evaluation.images, train.size) / 2);
-  return await withBar(inputs, `${inputs.label}, distances`, pairs, "pairs", (onProgress) =>
-    zDistances({
-      flow,
-      dataset: train,
-      noiseStd,
-      sigma,
-      pairs,
-      batchSize: teacherBatch,
-      rng: createRng(0).fork("zDistance"),
-      onProgress,
-    }));
+  const of = { flow, dataset: train, noiseStd, sigma, pairs, batchSize: teacherBatch };
+  return await withProgress(
+    `${inputs.label}, distances`,
+    pairs,
+    "pairs",
+    (onProgress) => zDistances({ ...of, rng: createRng(0).fork("zDistance"), onProgress }),
+    inputs.signal,
+  );
 }
 
 /** z of held-out images, `[count, …shape]`: what the student would have to be fed. */
@@ -140,10 +146,12 @@ export async function teacherDraw(
   const { bench: { train }, flow, noiseStd, label } = inputs;
   const { count, stream, weight, labels, fromSeed } = options;
   const guidance: FlowGuidance | undefined = weight === undefined ? undefined : { weight, annealed: true };
-  const sigma = fromSeed === undefined ? undefined : tf.tensor(inputs.coupling.sigma!, [1, ...train.shape]);
+  const sigma = fromSeed === undefined
+    ? undefined
+    : tf.tensor(sigmaOf(inputs, "pictures of the same seeds"), [1, ...train.shape]);
   const source = teacherSource(flow, { noiseStd, ...(guidance && { guidance }), ...(sigma && { sigma }) });
   const named = `${label}, decoding${weight === undefined ? "" : `, w ${weight.toPrecision(3)}`}`;
-  const { data } = await withBar(inputs, named, count, "samples", (onProgress) =>
+  const draw = (onProgress: (done: number) => void) =>
     drawSamples({
       source,
       count,
@@ -153,25 +161,8 @@ export async function teacherDraw(
       rng: createRng(fromSeed ?? 0).fork(stream),
       ...(labels && { labels }),
       onProgress,
-    }));
+    });
+  const { data } = await withProgress(named, count, "samples", draw, inputs.signal);
   sigma?.dispose();
   return data;
-}
-
-async function withBar<Result>(
-  { signal }: TeacherInputs,
-  label: string,
-  total: number,
-  unit: string,
-  work: (onProgress: (done: number) => void) => Promise<Result>,
-): Promise<Result> {
-  const bar = progress(label, total, unit);
-  try {
-    return await work((done) => {
-      signal.throwIfAborted();
-      bar.update(done);
-    });
-  } finally {
-    bar.stop();
-  }
 }

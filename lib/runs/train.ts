@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { progress } from "../core/terminal.ts";
+import { withProgress } from "../core/terminal.ts";
 import type { Rng } from "../core/rng.ts";
 import type { Tensor, Tensors } from "../engine/mod.ts";
 import { initialize, type Parameters, type ParameterSpec } from "../nn/parameters.ts";
@@ -7,6 +7,7 @@ import type { TrainingRecipe } from "../recipes/types.ts";
 import { createTrainer } from "../training/trainer.ts";
 import { createSchedule } from "../training/schedule.ts";
 import { averagePath, trainLoop } from "../training/loop.ts";
+import { stepsFor } from "../training/steps.ts";
 
 /** One training run: what to train, on what, and where it is kept. */
 export interface TrainingRun {
@@ -24,11 +25,6 @@ export interface TrainingRun {
   /** Samples seen at which the moving average is kept for good. */
   readonly keepAt: readonly number[];
   readonly signal: AbortSignal;
-}
-
-/** Optimizer steps that see at least `samples` samples. */
-export function stepsFor(samples: number, batch: number): number {
-  return Math.ceil(samples / batch);
 }
 
 /** Where the average kept at `samples` lies (see `readWeights`). */
@@ -71,23 +67,23 @@ export async function train(run: TrainingRun): Promise<void> {
     schedule: scheduleOf(training),
     microBatches: training.microBatches,
   });
-  const bar = progress(run.label, training.samples, "samples");
+  const { samples, batch } = training;
   try {
-    await trainLoop({
-      trainer,
-      batch: run.batch,
-      steps: stepsFor(training.samples, training.batch),
-      checkpointDir: join(folder, "checkpoints"),
-      identity: run.identity,
-      saveEverySeconds: 60,
-      keepAverageAt: run.keepAt.map((samples) => stepsFor(samples, training.batch)),
-      logPath: lossLog(folder),
-      signal,
-      onStep: ({ step, loss }) =>
-        bar.update(Math.min(step * training.batch, training.samples), `loss ${loss.toFixed(4)}`),
-    });
+    // The loop hears the signal itself: it saves first.
+    await withProgress(run.label, samples, "samples", (onProgress) =>
+      trainLoop({
+        trainer,
+        batch: run.batch,
+        steps: stepsFor(samples, batch),
+        checkpointDir: join(folder, "checkpoints"),
+        identity: run.identity,
+        saveEverySeconds: 60,
+        keepAverageAt: run.keepAt.map((at) => stepsFor(at, batch)),
+        logPath: lossLog(folder),
+        signal,
+        onStep: ({ step, loss }) => onProgress(Math.min(step * batch, samples), `loss ${loss.toFixed(4)}`),
+      }));
   } finally {
-    bar.stop();
     trainer.dispose();
   }
 }

@@ -5,7 +5,7 @@ import { type Engine, openEngine } from "../engine/mod.ts";
 import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
 import type { Measurement } from "../metrics/types.ts";
-import type { DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import type { AutoencoderRecipe, DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { openFeatures, referenceOf } from "./features.ts";
 import { memberOf } from "./data_member.ts";
 import { openLatents } from "./latents.ts";
@@ -45,8 +45,7 @@ export async function openSplits(
   { data, autoencoder }: Pick<ResolvedRecipe, "data" | "autoencoder">,
   limit?: number,
 ): Promise<Splits> {
-  const pixels = await loadSplits(data, limit);
-  return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
+  return await asModelsSee(autoencoder, await loadSplits(data, limit), data);
 }
 
 /** The same for a dry run: where loading may take long, the outlines of the splits, saying what is there. */
@@ -61,7 +60,10 @@ export async function outlineSplits(
     remarks.forEach((remark) => say(`${outline.name} ${split}: ${remark}`));
     return outline;
   };
-  const pixels = pixelSplits(await outline("train"), await outline("test"), limit);
+  return await asModelsSee(autoencoder, pixelSplits(await outline("train"), await outline("test"), limit), data);
+}
+
+async function asModelsSee(autoencoder: AutoencoderRecipe | undefined, pixels: Splits, data: DataRecipe) {
   return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
 }
 

@@ -28,7 +28,7 @@ export interface DrawOptions {
   /** `[count]`, used instead of the balanced labels. */
   readonly labels?: Int32Array;
   /** Called after every batch. An error thrown here stops the drawing. */
-  readonly onProgress?: (done: number, count: number) => void;
+  readonly onProgress?: (done: number) => void;
 }
 
 /** Drawn samples, aligned row by row. */
@@ -74,7 +74,7 @@ export async function drawSamples(options: DrawOptions): Promise<Drawn> {
     if (batch.curvature) (curvature ??= new Float64Array(count)).set(batch.curvature, start);
     tf.dispose([noise, batchLabels, batch.data]);
     requireFinite(data, start * dims, end * dims, dims);
-    onProgress?.(end, count);
+    onProgress?.(end);
   }
   return { data, labels, ...(curvature && { curvature }) };
 }

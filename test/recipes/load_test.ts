@@ -233,7 +233,7 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
   [
     "[frechet, loss]",
     "[frechet, los]",
-    'recipe.yaml:35:24: evaluation.metrics.1: expected one of frechet, curvature, loss, likelihood, priorMismatch, teacherFrechet, zDistance, parameters, samples, latency, got "los"; did you mean "loss"?',
+    'recipe.yaml:35:24: evaluation.metrics.1: expected one of frechet, curvature, priorMismatch, samples, loss, likelihood, teacherFrechet, zDistance, parameters, latency, got "los"; did you mean "loss"?',
   ],
   ["[frechet, loss]", "[loss, loss]", "recipe.yaml:35:14: evaluation.metrics: expected each entry once"],
   ["seeds: [0]", "seeds: [-1]", "recipe.yaml:5:11: seeds.0: expected a number of at least 0, got -1"],

@@ -2,7 +2,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { exists } from "../../core/files.ts";
 import { hashOf } from "../../core/hash.ts";
 import { Problem } from "../../core/problem.ts";
-import { progress } from "../../core/terminal.ts";
+import { withProgress } from "../../core/terminal.ts";
 import { npzSource } from "./chrabaszcz.ts";
 import { type ClassFolders, folderSource, listClassFolders } from "./folder.ts";
 import { parquetSource } from "./parquet_shards.ts";
@@ -91,15 +91,11 @@ export function missing({ root, format, size }: Whereabouts, split: "train" | "t
 export async function openSource(found: FoundFiles, where: Whereabouts): Promise<ImageSource> {
   const { layout, paths, folders } = found;
   if (layout === "folder") return folderSource(paths[0]!, folders!);
-  const bar = progress(`indexing ${where.root}`, paths.length, "files");
-  const onProgress = (done: number) => bar.update(done);
-  try {
+  return await withProgress(`indexing ${where.root}`, paths.length, "files", async (onProgress) => {
     if (layout === "parquet") return await parquetSource(paths, onProgress);
     if (layout === "webdataset") return await tarSource(paths, onProgress);
     return await npzSource(paths, await classMapOf(where), 3 * where.size ** 2, onProgress);
-  } finally {
-    bar.stop();
-  }
+  });
 }
 
 async function classMapOf({ root, classMap }: Whereabouts): Promise<string> {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { exists, readText, writeFileAtomic } from "../../core/files.ts";
 import { hashFile } from "../../core/hash.ts";
 import { Problem } from "../../core/problem.ts";
-import { progress } from "../../core/terminal.ts";
+import { withProgress } from "../../core/terminal.ts";
 import { type Manifest, pixelsFile } from "./prepared.ts";
 
 /** Size and time of change of each file of pixels when its digest was last found right. */
@@ -31,18 +31,15 @@ export async function verifyPixels(folder: string, { chunks }: Manifest): Promis
     if (stamps[chunk]?.join() !== stamp.join()) changed.push(chunk);
   }
   if (changed.length === 0) return;
-  const bar = progress(`verifying ${folder}`, changed.length, "files");
-  try {
+  await withProgress(`verifying ${folder}`, changed.length, "files", async (onProgress) => {
     for (const [i, chunk] of changed.entries()) {
       const path = pixelsFile(folder, chunk);
       if (await hashFile(path) !== chunks[chunk]!.pixels) {
         throw new Problem(`${path} is damaged: ${remedy(folder, chunk)}`, { exitCode: 74 });
       }
-      bar.update(i + 1);
+      onProgress(i + 1);
     }
-  } finally {
-    bar.stop();
-  }
+  });
   await writeFileAtomic(stampFile, JSON.stringify(now));
 }
 
