@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { stringify } from "@std/yaml";
-import { writeFileAtomic } from "../core/files.ts";
+import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
+import { attempt, Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { CouplingKind } from "../couplings/types.ts";
@@ -16,13 +17,22 @@ import { commitHere } from "../results/provenance.ts";
 import { readWeights, writeWeights } from "../training/weights.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { planStage, runStage } from "./stages.ts";
-import { flowOf, pretrainedWeights, teacherRecipe, teacherStage, teacherWeights, trainTeacher } from "./teacher.ts";
+import {
+  checkPretrained,
+  flowOf,
+  pretrainedWeights,
+  teacherRecipe,
+  teacherStage,
+  teacherWeights,
+  trainTeacher,
+} from "./teacher.ts";
 import { openNamedEngine, openSplits, type Splits } from "./workbench.ts";
 
 /**
  * Trains the teachers of a recipe and keeps each under its `teacher.pretrained`,
  * the paper's §5.2: a flow as a reusable encoder. `teacher.safetensors` holds the
  * averaged weights, `recipe.yaml` what made them, `card.json` what they reach.
+ * One that this very recipe has made is left alone, unless `force` is given.
  */
 export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
   const engine = await openNamedEngine(options);
@@ -35,6 +45,11 @@ export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions
 async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, options: RunOptions): Promise<void> {
   const { teacher, flips } = row;
   const { pretrained } = teacher;
+  const there = await exists(pretrainedWeights(teacher)) &&
+    !(await attempt(() => checkPretrained(row)) instanceof Problem);
+  if (there && options.force === undefined) {
+    return say(`${pretrained}/ is what this recipe makes; --force trains it again`, options);
+  }
   const plan = await planStage(await teacherStage(row, splits.train.digest, engine.kind), {
     forced: options.force !== undefined,
     scope: "teachers",
