@@ -95,7 +95,7 @@ export function plotSpec(figures: Figures, options: PlotOptions): object {
     axis: { format: "~s", tickCount: 6 },
   };
   const color = { field: "row", type: "nominal", title: null, scale: { domain: rows, range: colours } };
-  const dash = bySamples ? {} : { strokeDash: { field: "solver", type: "nominal", title: null } };
+  const dash = bySamples ? {} : { strokeDash: { field: "solver", type: "nominal", title: null, legend: solverLegend } };
   const panel = {
     width: bySamples && samplers.length > 1 ? 220 : 340,
     height: 220,
@@ -140,6 +140,9 @@ function pointsOf(figures: Figures, { metric, guidance, against }: PlotOptions) 
     }];
   });
 }
+
+/** Pieces of line, drawn in a shade that shows on light and dark pages. */
+const solverLegend = { symbolType: "stroke", symbolSize: 400, symbolStrokeColor: middleGrey };
 
 const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];
 

@@ -127,7 +127,12 @@ function onceSections(figures: Figures, keys: readonly FigureKey[], paper?: Pape
   }
   const rest = [...columns.values()].filter((column) => column.length === 1).flat();
   return [
-    ...[...tables.values()].flatMap((table) => chunks(table, widest).map((part) => rowsSection(figures, part, paper))),
+    ...[...tables.values()].flatMap((table) =>
+      chunks(table, widest).map((part, i) => {
+        const section = rowsSection(figures, part, paper);
+        return i === 0 ? section : { ...section, title: `${section.title}, continued` };
+      })
+    ),
     ...(rest.length > 0 ? [listSection(figures, rest, paper)] : []),
   ];
 }
