@@ -142,7 +142,11 @@ function pointsOf(figures: Figures, { metric, guidance, against }: PlotOptions) 
 }
 
 /** Pieces of line, drawn in a shade that shows on light and dark pages. */
-const solverLegend = { symbolType: "stroke", symbolSize: 400, symbolStrokeColor: middleGrey };
+const solverLegend = {
+  symbolType: "stroke",
+  symbolSize: 400,
+  encode: { symbols: { update: { stroke: { value: middleGrey }, fill: { value: null } } } },
+};
 
 const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];
 
