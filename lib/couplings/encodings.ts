@@ -1,5 +1,6 @@
+import { addNoiseByRow } from "../data/add_noise.ts";
 import { tf } from "../engine/mod.ts";
-import { dimensionOf, imageTensor, labelTensor } from "./data_draw.ts";
+import { imageTensor, labelTensor } from "./data_draw.ts";
 import type { CouplingInputs, Teacher } from "./types.ts";
 
 /** A piece of the training set as the teacher encodes it. */
@@ -45,8 +46,7 @@ async function encodeRows(
   const keys = Array.from(index, (row) => rng.fork("sigma").at(row));
   const mirrored = flips ? Uint8Array.from(keys, (key) => key.fork("flip").integers(1, 2)[0]!) : undefined;
   const { data, labels } = await dataset.gather(index, mirrored);
-  const dimension = dimensionOf(dataset.shape), noisy = data.slice();
-  keys.forEach((key, i) => key.normal(dimension).forEach((value, k) => noisy[i * dimension + k]! += noiseStd * value));
+  const noisy = addNoiseByRow(data, noiseStd, keys);
   const noise = tf.tidy(() => flow.encode(imageTensor(noisy, dataset), labelTensor(labels)).noise);
   const values = await noise.data<"float32">();
   noise.dispose();

@@ -1,4 +1,5 @@
 import type { Rng } from "../core/rng.ts";
+import { addNoise, addNoiseByRow } from "../data/add_noise.ts";
 import type { DataDraw } from "./data_draw.ts";
 
 /** Where ε′, the noise that the teacher's input gets, comes from. */
@@ -21,15 +22,8 @@ export interface TeacherNoiseOptions {
  */
 export function addTeacherNoise({ batch, index, mirrored }: DataDraw, rng: Rng, options: TeacherNoiseOptions) {
   const { draws, std, kept } = options;
-  const noisy = batch.data.slice();
-  if (draws === "fresh") {
-    const noise = rng.fork("teacherNoise").normal(noisy.length);
-    return noisy.map((value, i) => value + std * noise[i]!);
-  }
-  const dimension = noisy.length / index.length;
-  rng.fork("keptDraw").integers(index.length, draws).forEach((draw, i) => {
-    const key = kept.at(index[i]!).at(2 * draw + (mirrored?.[i] ?? 0));
-    key.normal(dimension).forEach((value, k) => noisy[i * dimension + k]! += std * value);
-  });
-  return noisy;
+  if (draws === "fresh") return addNoise(batch.data, std, rng.fork("teacherNoise"));
+  const chosen = rng.fork("keptDraw").integers(index.length, draws);
+  const keys = Array.from(index, (row, i) => kept.at(row).at(2 * chosen[i]! + (mirrored?.[i] ?? 0)));
+  return addNoiseByRow(batch.data, std, keys);
 }

@@ -1,5 +1,6 @@
 import { type Tensor, tf } from "../engine/mod.ts";
 import type { Rng } from "../core/rng.ts";
+import { addNoiseByRow } from "../data/add_noise.ts";
 import type { Dataset } from "../data/types.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 
@@ -40,22 +41,11 @@ export async function* encodeSplit(inputs: EncodeInputs): AsyncGenerator<Encoded
   for (let start = 0; start < rows.length; start += batchSize) {
     const indices = rows.slice(start, start + batchSize);
     const { data, labels } = await dataset.gather(indices);
-    const noisy = addNoise(data, indices, noiseStd, rng.fork("noise"));
+    const noisy = addNoiseByRow(data, noiseStd, Array.from(indices, (row) => rng.fork("noise").at(row)));
     const encoded = await encodeRows(flow, noisy, labels, dataset.shape);
     yield { ...encoded, labels };
     onProgress?.(start + indices.length);
   }
-}
-
-/** x + ηε′, where row r of `data` has the noise of `rng.at(keys[r])`. */
-export function addNoise(data: Float32Array, keys: Int32Array, noiseStd: number, rng: Rng): Float32Array {
-  const dims = data.length / keys.length;
-  const noisy = data.slice();
-  keys.forEach((key, row) => {
-    const noise = rng.at(key).normal(dims);
-    for (let i = 0; i < dims; i++) noisy[row * dims + i]! += noiseStd * noise[i]!;
-  });
-  return noisy;
 }
 
 /** f(rows, labels) read back. `rows` is `[batch, …shape]`, row-major. */

@@ -1,8 +1,9 @@
 import type { Rng } from "../core/rng.ts";
 import { Problem } from "../core/problem.ts";
+import { addNoiseByRow } from "../data/add_noise.ts";
 import type { Dataset } from "../data/types.ts";
 import type { NormalizingFlow } from "../models/types.ts";
-import { addNoise, encodeRows } from "./encode.ts";
+import { encodeRows } from "./encode.ts";
 import { meanOf } from "./mean.ts";
 import type { Measurement, MetricInfo } from "./types.ts";
 
@@ -104,12 +105,11 @@ async function pairSquares(
   start: number,
 ): Promise<(pair: number) => [Quadrilateral, Quadrilateral]> {
   const dims = sigma.length;
-  const keys = Int32Array.from(first, (_, i) => start + i);
   const images = [await dataset.gather(first), await dataset.gather(second)];
   const corners: { x: Float32Array; z: Float32Array }[] = [];
   for (const { data, labels } of images) {
     for (const stream of ["first noise", "second noise"]) {
-      const x = addNoise(data, keys, noiseStd, rng.fork(stream));
+      const x = addNoiseByRow(data, noiseStd, Array.from(first, (_, i) => rng.fork(stream).at(start + i)));
       const { noise } = await encodeRows(flow, x, labels, dataset.shape);
       corners.push({ x, z: noise.map((value, i) => value / sigma[i % dims]!) });
     }

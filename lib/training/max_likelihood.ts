@@ -1,4 +1,5 @@
 import type { Rng } from "../core/rng.ts";
+import { addNoise } from "../data/add_noise.ts";
 import type { Batch } from "../data/types.ts";
 import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
 import type { FlowDefinition } from "../models/types.ts";
@@ -38,10 +39,8 @@ export function maxLikelihoodBatch(
   rng: Rng,
   { noiseStd, labelDropout }: MaxLikelihoodOptions,
 ): Tensors {
-  const noise = rng.fork("noise").normal(images.data.length);
-  const noisy = images.data.map((x, i) => x + noiseStd * noise[i]!);
   return {
-    data: tf.tensor4d(noisy, [images.labels.length, ...shape]),
+    data: tf.tensor4d(addNoise(images.data, noiseStd, rng.fork("noise")), [images.labels.length, ...shape]),
     labels: tf.tensor1d(dropLabels(images.labels, labelDropout, rng.fork("labelDropout")), "int32"),
   };
 }
