@@ -14,12 +14,17 @@ async function bareWorkspace(): Promise<string> {
   return folder;
 }
 
+/** Deno's own cache, which is to stay where it is while the engine's is hidden. */
+const { denoDir } = JSON.parse(
+  new TextDecoder().decode((await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output()).stdout),
+);
+
 async function dryRun(cwd: string, experiment: string, ...args: string[]): Promise<string> {
   const command = ["run", "--quiet", "-A", "--config", join(project, "deno.json"), join(project, "lib/cli.ts")];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...command, "run", experiment, "--scale", "paper", "--dry-run", ...args],
     cwd,
-    env: { NO_COLOR: "1", XDG_CACHE_HOME: join(cwd, "cache"), NFM_LIBTENSORFLOW: "" },
+    env: { NO_COLOR: "1", DENO_DIR: denoDir, XDG_CACHE_HOME: join(cwd, "none"), NFM_LIBTENSORFLOW: "" },
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   return new TextDecoder().decode(stdout);
