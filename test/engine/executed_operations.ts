@@ -15,27 +15,31 @@ export interface ExecutedOperation {
  */
 export function executedOperations(body: () => Tensors): ExecutedOperation[] {
   const { binding, backend } = nativeEngine()!;
+  const { createTensor, executeOp } = binding;
   const shapes = new Map<number, readonly number[]>();
   const executed: (ExecutedOperation & { ids: { inputs: readonly number[]; outputs: readonly number[] } })[] = [];
-  binding.recorder = {
-    created: (id, shape) => void shapes.set(id, shape),
-    executed(name, attributes, inputs, outputs) {
-      outputs.forEach(({ id, shape }) => shapes.set(id, shape));
-      executed.push({
-        ids: { inputs: [...inputs], outputs: outputs.map(({ id }) => id) },
-        name,
-        inputs: inputs.map((id) => shapes.get(id)!),
-        outputs: outputs.map(({ shape }) => shape),
-        attributes: Object.fromEntries(attributes.map(({ name, value }) => [name, value])),
-      });
-    },
-    reading() {},
+  binding.createTensor = (shape, dtype, values) => {
+    const id = createTensor(shape, dtype, values);
+    shapes.set(id, shape);
+    return id;
+  };
+  binding.executeOp = (name, attributes, inputs, count) => {
+    const outputs = executeOp(name, attributes, inputs, count);
+    outputs.forEach(({ id, shape }) => shapes.set(id, shape));
+    executed.push({
+      ids: { inputs: [...inputs], outputs: outputs.map(({ id }) => id) },
+      name,
+      inputs: inputs.map((id) => shapes.get(id)!),
+      outputs: outputs.map(({ shape }) => shape),
+      attributes: Object.fromEntries(attributes.map(({ name, value }) => [name, value])),
+    });
+    return outputs;
   };
   let wanted: Set<number>;
   try {
     tf.tidy(() => void (wanted = new Set(backend.getInputTensorIds(Object.values(body())))));
   } finally {
-    binding.recorder = undefined;
+    Object.assign(binding, { createTensor, executeOp });
   }
   const needed: ExecutedOperation[] = [];
   for (const operation of executed.toReversed()) {

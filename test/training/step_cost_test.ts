@@ -1,4 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { locate } from "../../lib/engine/locate.ts";
 import { denoiseWork, encodeWork, imagesWork, latentsWork, velocityWork } from "../../lib/models/cost.ts";
 import { autoencoderKl } from "../../lib/models/autoencoder_kl.ts";
 import { sit } from "../../lib/models/sit.ts";
@@ -68,3 +70,20 @@ Deno.test("micro-batches take the memory of their samples alone", async () => {
   assert(quarters < 0.6 * halves && halves < 0.6 * whole, `${[whole, halves, quarters]}`);
   assertEquals(await peak(64, 4), await peak(32, 2));
 });
+
+const native = await locate() !== undefined && Deno.build.os === "linux";
+for (const microBatches of [1, 4]) {
+  Deno.test({
+    name: `the counted peak is what a step in ${microBatches} micro-batches adds to the resident memory`,
+    ignore: !native,
+    async fn() {
+      const script = fileURLToPath(new URL("./measured_step.ts", import.meta.url));
+      const { stdout, stderr, code } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "--quiet", "-A", script, `${microBatches}`],
+      }).output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+      const { counted, added } = JSON.parse(new TextDecoder().decode(stdout));
+      assert(added > 0.75 * counted && added < 1.75 * counted, `${added} added, ${counted} counted`);
+    },
+  });
+}
