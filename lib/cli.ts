@@ -44,6 +44,7 @@ Overrides (Hydra's grammar, as many as you like)
   key=a,b,c          a sweep: one row per value (for seed: one training per seed)
   +key=value         add a key or a row: '+rows.OT={coupling: {kind: semidiscrete}}'
   ++key=value        add or change        ~key   delete: ~rows.FM
+  A step with a dot or an = in it stands in quotes: '~rows."η=0.4"'
 
 Options
   --engine auto|native|wasm    what computes; auto takes native TensorFlow where it can be had

@@ -18,6 +18,7 @@ export async function allCommand(args: readonly string[]): Promise<void> {
   const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
   const table = new CliTable({ head: ["experiment", "", "time"], style: { head: [], border: [] } });
   const failed: { name: string; code: number }[] = [];
+  const begun = performance.now();
   let stopped = false;
   // The running experiment gets the signal too, and saves.
   const stop = () => stopped = true;
@@ -35,6 +36,7 @@ export async function allCommand(args: readonly string[]): Promise<void> {
   } finally {
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, stop);
   }
+  table.push(["all", "", duration((performance.now() - begun) / 1000)]);
   console.log(table.toString());
   if (stopped) throw new Problem("Stopped; run the same command to continue", { exitCode: 75 });
   if (failed.length === 0) return;

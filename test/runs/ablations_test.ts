@@ -7,25 +7,14 @@ import { rowRecipes } from "../../lib/recipes/rows.ts";
 import { figureKey, readFigures, samplerName } from "../../lib/results/figures.ts";
 import { guidanceName } from "../../lib/runs/gather.ts";
 import { readLossLog } from "../../lib/training/loss_log.ts";
-
-const project = fileURLToPath(new URL("../../", import.meta.url));
+import { finished, openWorkspace } from "./workspace.ts";
 
 Deno.test("every ablation runs end to end at a tiny limit; what two have in common is one student, what differs learns otherwise", async () => {
-  const cwd = await Deno.makeTempDir({ prefix: "nfm-test-" });
-  for (const name of ["ablations", "experiments", "results", "deno.lock"]) {
-    await Deno.symlink(join(project, name), join(cwd, name));
-  }
+  const { cwd, command, remove } = await openWorkspace();
   // One process for all: they share the engine's recordings.
   const script = fileURLToPath(new URL("every_ablation.ts", import.meta.url));
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", "--config", join(project, "deno.json"), script, await locate() ? "native" : "wasm"],
-    cwd,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  const { code, err } = finished(await command([await locate() ? "native" : "wasm"], script).output());
+  assertEquals(code, 0, err);
   const students = new Set<string>();
   for (const ablation of await listAblations()) {
     const { recipe } = await loadRecipe(`ablations/${ablation}`, "quick");
@@ -48,5 +37,5 @@ Deno.test("every ablation runs end to end at a tiny limit; what two have in comm
   const logs = await Array.fromAsync(Deno.readDir(folder), ({ name }) => readLossLog(join(folder, name, "loss.jsonl")));
   const losses = logs.map((log) => log.at(-1)!.loss);
   assertEquals([losses.length, new Set(losses).size], [students.size, students.size], `${losses}`);
-  await Deno.remove(cwd, { recursive: true });
+  await remove();
 });

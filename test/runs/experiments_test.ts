@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { locate } from "../../lib/engine/locate.ts";
 import { listExperiments, loadRecipe } from "../../lib/recipes/load.ts";
 import { readFigures } from "../../lib/results/figures.ts";
+import { openWorkspace } from "./workspace.ts";
 
 const project = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -22,26 +23,10 @@ Deno.test("every experiment has a task of its name, a README and, where the pape
 Deno.test({
   name: "every experiment runs end to end at a tiny limit, and a second run of all finds everything made",
   async fn() {
-    const cwd = await Deno.makeTempDir({ prefix: "nfm-test-" });
-    for (const name of ["experiments", "results", "deno.lock"]) {
-      await Deno.symlink(join(project, name), join(cwd, name));
-    }
-    const engine = await locate() ? "native" : "wasm";
-    const all = async () => {
-      const cli = ["run", "--quiet", "-A", "--config", join(project, "deno.json"), join(project, "lib/cli.ts")];
-      const args = [...cli, "all", "--limit", "48", "--engine", engine];
-      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-        args,
-        cwd,
-        env: { NO_COLOR: "1" },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-      }).output();
-      return { code, said: new TextDecoder().decode(stderr) };
-    };
+    const { cwd, run, remove } = await openWorkspace();
+    const all = async () => await run("all", "--limit", "48", "--engine", await locate() ? "native" : "wasm");
     const first = await all();
-    assertEquals(first.code, 0, first.said);
+    assertEquals(first.code, 0, first.err);
     for (const name of await listExperiments()) {
       const folder = join(cwd, ".nfm/results", name);
       const [out] = await Array.fromAsync(Deno.readDir(folder), (entry) => entry.name);
@@ -52,9 +37,9 @@ Deno.test({
       }
     }
     const again = await all();
-    assertEquals(again.code, 0, again.said);
-    const unchanged = again.said.split("every stage is unchanged").length - 1;
-    assertEquals(unchanged, (await listExperiments()).length, again.said);
-    await Deno.remove(cwd, { recursive: true });
+    assertEquals(again.code, 0, again.err);
+    const unchanged = again.err.split("every stage is unchanged").length - 1;
+    assertEquals(unchanged, (await listExperiments()).length, again.err);
+    await remove();
   },
 });

@@ -1,28 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const project = fileURLToPath(new URL("../../", import.meta.url));
+import { openWorkspace } from "./workspace.ts";
 
 Deno.test("teacher trains what the recipe describes, keeps it for a run to use, and leaves it alone the next time", async () => {
-  const cwd = await Deno.makeTempDir({ prefix: "nfm-test-" });
-  for (const name of ["experiments", "results", "deno.lock"]) {
-    await Deno.symlink(join(project, name), join(cwd, name));
-  }
+  const { cwd, run, remove } = await openWorkspace();
   const small = ["data.images=600", "teacher.samples=256", "teacher.warmupSteps=0", "teacher.pretrained=kept"];
   const cli = async (...args: string[]) => {
-    const command = ["run", "--quiet", "-A", "--config", join(project, "deno.json"), join(project, "lib/cli.ts")];
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [...command, ...args, "blocks=[1, 1]", ...small],
-      cwd,
-      env: { NO_COLOR: "1" },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    const said = new TextDecoder().decode(stderr);
-    assertEquals(code, 0, said);
-    return said;
+    const { code, err } = await run(...args, "blocks=[1, 1]", ...small);
+    assertEquals(code, 0, err);
+    return err;
   };
   assertStringIncludes(await cli("teacher", "table4"), "written to kept/");
   const card = await Deno.readTextFile(join(cwd, "kept/card.json"));
@@ -32,8 +18,8 @@ Deno.test("teacher trains what the recipe describes, keeps it for a run to use, 
   assert(parameters > 0);
   assertStringIncludes(await cli("teacher", "table4"), "--force trains it again");
   assertEquals(await Deno.readTextFile(join(cwd, "kept/card.json")), card);
-  const run = await cli("run", "table4", "--limit", "32", "--out", "out", "~rows.FM", "~rows.SD-FM");
-  assertStringIncludes(run, "student NFM");
+  const used = await cli("run", "table4", "--limit", "32", "--out", "out", "~rows.FM", "~rows.SD-FM");
+  assertStringIncludes(used, "student NFM");
   assertStringIncludes(await cli("teacher", "table4", "--force"), "written to kept/");
-  await Deno.remove(cwd, { recursive: true });
+  await remove();
 });
