@@ -156,9 +156,10 @@ async function show(args: readonly string[]): Promise<void> {
 }
 
 async function print(command: string, line: CommandLine): Promise<void> {
-  const { recipe, asWritten } = await load(command, line);
+  const { recipe, asWritten, layers } = await load(command, line);
   const { printChanges } = await import("./recipes/print.ts");
-  console.log(printChanges(asWritten, recipe).trimEnd());
+  const { remarksOf } = await import("./recipes/remarks.ts");
+  console.log(printChanges(asWritten, recipe, await remarksOf(layers)).trimEnd());
 }
 
 /** A command line taken apart, its words still to be checked against the recipe. */

@@ -21,11 +21,11 @@ export interface TensorMetadata {
   readonly dtype: number;
 }
 
-/** Told of every call while a function is being recorded. */
+/** Takes every call in the engine's place while a function is being recorded. Its numbers for tensors are negative. */
 export interface Recorder {
-  created(id: number, shape: readonly number[], dtype: number, values: ArrayLike<number>): void;
-  executed(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: TensorMetadata[]): void;
-  reading(): void;
+  create(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
+  execute(name: string, attributes: readonly Attribute[], inputs: readonly number[]): TensorMetadata[];
+  read(): never;
 }
 
 /**
@@ -93,11 +93,11 @@ export function createBinding(tf: TensorFlow): Binding {
     ...constants(tf),
     recorder: undefined,
     createTensor(shape, dtype, values) {
+      if (binding.recorder) return binding.recorder.create(shape, dtype, values);
       const tensor = newTensor(tf, shape, dtype, values);
       const id = keep(c.TFE_NewTensorHandle(tensor, status));
       c.TF_DeleteTensor(tensor);
       check("Making a tensor");
-      binding.recorder?.created(id, shape, dtype, values);
       return id;
     },
     deleteTensor(id) {
@@ -105,7 +105,7 @@ export function createBinding(tf: TensorFlow): Binding {
       handles.delete(id);
     },
     tensorDataSync(id) {
-      binding.recorder?.reading();
+      binding.recorder?.read();
       const handle = handles.get(id)!;
       const dtype = c.TFE_TensorHandleDataType(handle);
       const tensor = c.TFE_TensorHandleResolve(handle, status);
@@ -120,6 +120,7 @@ export function createBinding(tf: TensorFlow): Binding {
       return dtype === ElementType.int64 ? new BigInt64Array(copy) : new Uint8Array(copy);
     },
     executeOp(name, attributes, inputs, outputs) {
+      if (binding.recorder) return binding.recorder.execute(name, attributes, inputs);
       const op = c.TFE_NewOp(context, cString(name), status);
       check(name);
       for (const id of inputs) c.TFE_OpAddInput(op, handles.get(id)!, status);
@@ -130,7 +131,6 @@ export function createBinding(tf: TensorFlow): Binding {
       check(name);
       const results: TensorMetadata[] = [];
       for (let i = 0; i < outputCount[0]!; i++) results.push(describe(Deno.UnsafePointer.create(outputHandles[i]!)));
-      binding.recorder?.executed(name, attributes, inputs, results);
       return results;
     },
     getNumOfTensors: () => handles.size,

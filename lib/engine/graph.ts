@@ -1,83 +1,62 @@
-import { type Attribute, setAttribute } from "./attributes.ts";
+import { type Attribute, AttributeKind, setAttribute } from "./attributes.ts";
 import { newTensor } from "./binding.ts";
 import { cString, type TensorFlow } from "./library.ts";
 
-/** One recorded call: an operation of the eager run, its inputs and outputs by tensor number. */
-export interface TapeOperation {
-  readonly name: string;
-  readonly attributes: readonly Attribute[];
-  readonly inputs: readonly number[];
-  readonly outputs: readonly number[];
-}
-
-/** A value that the eager run made itself (a shape, an axis, a number in the code). */
-export interface TapeConstant {
-  readonly id: number;
-  readonly shape: readonly number[];
-  readonly dtype: number;
-  readonly values: ArrayLike<number>;
-}
-
-/** Everything that one eager run of a function did, in order. */
-export interface Tape {
-  readonly parameters: readonly { readonly id: number; readonly dtype: number; readonly shape: readonly number[] }[];
-  readonly constants: readonly TapeConstant[];
-  readonly operations: readonly TapeOperation[];
-  /** Tensor numbers of the results. */
-  readonly results: readonly { readonly id: number; readonly dtype: number }[];
-}
-
-/** A place in the graph: output `index` of an operation. */
-interface Place {
+/** A place in a graph: output `index` of an operation. */
+export interface Place {
   readonly operation: Deno.PointerValue;
   readonly index: number;
 }
 
+/** What is known of a place before anything is computed. */
+export interface PlaceFacts {
+  readonly shape: number[];
+  readonly dtype: number;
+}
+
 /**
- * Turns a tape into a TensorFlow function registered in the eager context under
- * `name`, which `executeOp(name, [], inputs, results)` then calls. Operations that
- * no result depends on are left out.
+ * A TensorFlow graph under construction. Nothing is computed: TensorFlow infers
+ * the shape of every output, for which the values of constants are enough.
  */
-export function defineFunction(tf: TensorFlow, name: string, tape: Tape): void {
+export interface Graph {
+  parameter(dtype: number, shape: readonly number[]): Place;
+  constant(dtype: number, shape: readonly number[], values: ArrayLike<number>): Place;
+  /** @returns the outputs of the new operation */
+  operation(type: string, attributes: readonly Attribute[], inputs: readonly Place[]): Place[];
+  /** @throws {Error} if the shape depends on values that are not there */
+  factsOf(place: Place): PlaceFacts;
+  /**
+   * Registers a function in the eager context, which `executeOp(name, [], parameters, results)` then calls.
+   * Operations that no result depends on are left out.
+   */
+  define(functionName: string, parameters: readonly Place[], results: readonly Place[]): void;
+  dispose(): void;
+}
+
+/** An empty graph; `name` is what it is for, in errors. */
+export function createGraph(tf: TensorFlow, name: string): Graph {
   const { c, status, check } = tf;
-  const graph = c.TF_NewGraph();
-  const places = new Map<number, Place>();
+  const pointer = c.TF_NewGraph();
   const label = nodeLabels();
-  const node = (type: string, build: (op: Deno.PointerValue) => void) => {
-    const description = c.TF_NewOperation(graph, cString(type), new TextEncoder().encode(label(type) + "\0"));
+  /** By the address of an operation: those that its inputs come from. */
+  const sources = new Map<bigint, readonly Place[]>();
+  const node = (type: string, inputs: readonly Place[], build: (op: Deno.PointerValue) => void) => {
+    const description = c.TF_NewOperation(pointer, cString(type), new TextEncoder().encode(label(type) + "\0"));
     build(description);
     const operation = c.TF_FinishOperation(description, status);
     check(`Recording ${name}, operation ${type}`);
+    sources.set(addressOf(operation), inputs);
     return operation;
   };
-  const place = (id: number): Place => {
-    const found = places.get(id);
-    if (!found) throw new Error(`Recording ${name}: a tensor came from outside; pass it in as an input`);
-    return found;
-  };
-
-  for (const { id, dtype, shape } of tape.parameters) {
-    const operation = node("Placeholder", (op) => {
-      c.TF_SetAttrType(op, cString("dtype"), dtype);
-      c.TF_SetAttrShape(op, cString("shape"), new BigInt64Array(shape.map(BigInt)), shape.length);
-    });
-    places.set(id, { operation, index: 0 });
-  }
-  const constants = new Map(tape.constants.map((constant) => [constant.id, constant]));
-  const needed = live(tape);
-  for (const { name: type, attributes, inputs, outputs } of needed) {
-    for (const id of inputs) {
-      const constant = constants.get(id);
-      if (constant && !places.has(id)) places.set(id, { operation: constantNode(tf, node, constant), index: 0 });
-    }
-    const operation = node(type, (op) => {
+  const operation: Graph["operation"] = (type, attributes, inputs) => {
+    const made = node(type, inputs, (op) => {
       let next = 0;
-      for (const count of inputCounts(tf, graph, type, attributes)) {
+      for (const count of inputCounts(tf, pointer, type, attributes)) {
         if (count === undefined) {
-          c.TF_AddInput(op, output(place(inputs[next++]!)));
+          c.TF_AddInput(op, output(inputs[next++]!));
         } else {
           const list = new Uint8Array(count * 16);
-          for (let i = 0; i < count; i++) list.set(output(place(inputs[next++]!)), i * 16);
+          for (let i = 0; i < count; i++) list.set(output(inputs[next++]!), i * 16);
           c.TF_AddInputList(op, list, count);
         }
       }
@@ -85,64 +64,87 @@ export function defineFunction(tf: TensorFlow, name: string, tape: Tape): void {
         if (!inferred(type).includes(attribute.name)) setAttribute(tf, "graph", op, attribute);
       }
     });
-    outputs.forEach((id, index) => places.set(id, { operation, index }));
-  }
-  // A result may be an input, a constant, or another result: an Identity makes each its own node.
-  const results = tape.results.map(({ id, dtype }) => {
-    const constant = constants.get(id);
-    if (constant && !places.has(id)) places.set(id, { operation: constantNode(tf, node, constant), index: 0 });
-    const operation = node("Identity", (op) => {
-      c.TF_AddInput(op, output(place(id)));
-      c.TF_SetAttrType(op, cString("T"), dtype);
-    });
-    return { operation, index: 0 };
-  });
-
-  const parameters = tape.parameters.map(({ id }) => place(id));
-  const defined = c.TF_GraphToFunction(
-    graph,
-    new TextEncoder().encode(name + "\0"),
-    0,
-    -1,
-    null,
-    parameters.length,
-    outputs(parameters),
-    results.length,
-    outputs(results),
-    null,
-    null,
-    null,
-    status,
-  );
-  check(`Recording ${name}`);
-  c.TFE_ContextAddFunction(tf.context, defined, status);
-  check(`Registering ${name}`);
-  c.TF_DeleteFunction(defined);
-  c.TF_DeleteGraph(graph);
+    return Array.from({ length: c.TF_OperationNumOutputs(made) }, (_, index) => ({ operation: made, index }));
+  };
+  const factsOf: Graph["factsOf"] = (place) => {
+    const rank = c.TF_GraphGetTensorNumDims(pointer, output(place), status);
+    check(`Recording ${name}, reading a shape`);
+    const sides = new BigInt64Array(Math.max(rank, 0));
+    if (rank > 0) c.TF_GraphGetTensorShape(pointer, output(place), sides, rank, status);
+    check(`Recording ${name}, reading a shape`);
+    if (rank < 0 || sides.some((side) => side < 0n)) {
+      const type = Deno.UnsafePointerView.getCString(c.TF_OperationOpType(place.operation)!);
+      throw new Error(`Recording ${name}: the shape of what ${type} gives depends on values`);
+    }
+    return { shape: Array.from(sides, Number), dtype: c.TF_OperationOutputType(output(place)) };
+  };
+  return {
+    parameter(dtype, shape) {
+      const operation = node("Placeholder", [], (op) => {
+        c.TF_SetAttrType(op, cString("dtype"), dtype);
+        c.TF_SetAttrShape(op, cString("shape"), new BigInt64Array(shape.map(BigInt)), shape.length);
+      });
+      return { operation, index: 0 };
+    },
+    constant(dtype, shape, values) {
+      const operation = node("Const", [], (op) => {
+        const tensor = newTensor(tf, shape, dtype, values);
+        c.TF_SetAttrType(op, cString("dtype"), dtype);
+        c.TF_SetAttrTensor(op, cString("value"), tensor, status);
+        c.TF_DeleteTensor(tensor);
+      });
+      return { operation, index: 0 };
+    },
+    operation,
+    factsOf,
+    define(functionName, parameters, results) {
+      // A result may be an input, a constant, or another result: an Identity makes each its own node.
+      const own = results.map((place) => {
+        const type = { name: "T", type: AttributeKind.type, value: factsOf(place).dtype };
+        return operation("Identity", [type], [place])[0]!;
+      });
+      const body = needed(own, parameters, sources);
+      const defined = c.TF_GraphToFunction(
+        pointer,
+        new TextEncoder().encode(functionName + "\0"),
+        0,
+        body.length,
+        new BigUint64Array(body),
+        parameters.length,
+        outputs(parameters),
+        own.length,
+        outputs(own),
+        null,
+        null,
+        null,
+        status,
+      );
+      check(`Recording ${name}`);
+      c.TFE_ContextAddFunction(tf.context, defined, status);
+      check(`Registering ${functionName}`);
+      c.TF_DeleteFunction(defined);
+    },
+    dispose: () => c.TF_DeleteGraph(pointer),
+  };
 }
 
-/** The operations that the results depend on, in order. */
-function live(tape: Tape): TapeOperation[] {
-  const wanted = new Set(tape.results.map(({ id }) => id));
-  const kept: TapeOperation[] = [];
-  for (let i = tape.operations.length - 1; i >= 0; i--) {
-    const operation = tape.operations[i]!;
-    if (!operation.outputs.some((id) => wanted.has(id))) continue;
-    operation.inputs.forEach((id) => wanted.add(id));
-    kept.push(operation);
+const addressOf = (pointer: Deno.PointerValue): bigint => Deno.UnsafePointer.value(pointer);
+
+/** The operations that the results depend on, without the parameters. */
+function needed(
+  results: readonly Place[],
+  parameters: readonly Place[],
+  sources: ReadonlyMap<bigint, readonly Place[]>,
+): bigint[] {
+  const outside = new Set(parameters.map(({ operation }) => addressOf(operation)));
+  const found = new Set<bigint>(), open = results.map(({ operation }) => addressOf(operation));
+  for (let address = open.pop(); address !== undefined; address = open.pop()) {
+    if (found.has(address) || outside.has(address)) continue;
+    found.add(address);
+    for (const { operation } of sources.get(address) ?? []) open.push(addressOf(operation));
   }
-  return kept.reverse();
-}
-
-type NodeMaker = (type: string, build: (op: Deno.PointerValue) => void) => Deno.PointerValue;
-
-function constantNode(tf: TensorFlow, node: NodeMaker, constant: TapeConstant): Deno.PointerValue {
-  return node("Const", (op) => {
-    const tensor = newTensor(tf, constant.shape, constant.dtype, constant.values);
-    tf.c.TF_SetAttrType(op, cString("dtype"), constant.dtype);
-    tf.c.TF_SetAttrTensor(op, cString("value"), tensor, tf.status);
-    tf.c.TF_DeleteTensor(tensor);
-  });
+  // In the order in which they were made.
+  return [...sources.keys()].filter((address) => found.has(address));
 }
 
 /** Unique node names within one graph. */

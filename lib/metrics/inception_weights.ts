@@ -5,7 +5,8 @@ import { type ExpectedTensor, readTensors, requireTensors } from "../training/te
 import { type Convolution, convolutions } from "./inception_layout.ts";
 import { fidWeights } from "./inception_options.ts";
 
-const whereToGetIt = `FID's own is ${fidWeights.name} (96 MB), which pytorch-fid publishes under ` +
+/** For the person who lacks the file. */
+export const whereToGetInception = `FID's own is ${fidWeights.name} (96 MB), which pytorch-fid publishes under ` +
   `https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights and keeps, once used, in ~/.cache/torch/hub/checkpoints`;
 
 /** The weights as the network runs them. */
@@ -50,7 +51,7 @@ export async function readInceptionWeights(
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { message, exitCode } = error;
-    throw new Problem(`${message}; ${whereToGetIt}`, { cause: error, exitCode });
+    throw new Problem(`${message}; ${whereToGetInception}`, { cause: error, exitCode });
   }
 }
 

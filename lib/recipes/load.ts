@@ -24,6 +24,8 @@ const fileSchema = z.strictObject({
 export interface LoadedRecipe {
   readonly recipe: ResolvedRecipe;
   readonly asWritten: ResolvedRecipe;
+  /** What its files say of its keys. */
+  readonly layers: readonly Layer[];
 }
 
 /**
@@ -51,9 +53,9 @@ export async function resolveDocument(
   const layers = await layersOf(document, scale);
   const merged = await mergeLayers({ experiment, scale }, layers);
   const asWritten = await checkRecipe(merged, layers);
-  if (overrides.length === 0) return { recipe: asWritten, asWritten };
+  if (overrides.length === 0) return { recipe: asWritten, asWritten, layers };
   const { value, origins } = applyOverrides(asWritten, overrides);
-  return { recipe: await checkRecipe(value, layers, origins), asWritten };
+  return { recipe: await checkRecipe(value, layers, origins), asWritten, layers };
 }
 
 /** The names of the experiments, sorted as a reader would: table2 before table10. */

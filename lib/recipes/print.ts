@@ -1,6 +1,7 @@
 import { stringify } from "@std/yaml";
 import { parseRecipeText } from "./document.ts";
 import { hasPath, isMapping, type Mapping, pathsOf, valueAt } from "./mapping.ts";
+import type { Remarks } from "./remarks.ts";
 import { checkRecipe } from "./resolve.ts";
 import type { ResolvedRecipe } from "./types.ts";
 
@@ -19,9 +20,16 @@ export async function readResolved(file: string, text: string): Promise<Resolved
   return await checkRecipe(document.value, [{ document, at: [] }]);
 }
 
-/** A recipe as YAML with Sacred's marks: what was changed, what was added, what changed its type, what is gone. */
-export function printChanges(asWritten: ResolvedRecipe, recipe: ResolvedRecipe): string {
-  const lines = print(recipe, [], (path) => mark(asWritten, recipe, path));
+/**
+ * A recipe as YAML with Sacred's marks: what was changed, what was added, what changed its type, what is gone. Where
+ * nothing was, what its files remark on the key.
+ */
+export function printChanges(asWritten: ResolvedRecipe, recipe: ResolvedRecipe, remarks?: Remarks): string {
+  const remark = (path: readonly string[]) => {
+    const words = isMapping(valueAt(recipe, path)) ? undefined : remarks?.of(path);
+    return words === undefined ? "" : `  # ${words}`;
+  };
+  const lines = print(recipe, [], (path) => mark(asWritten, recipe, path) || remark(path));
   const gone = pathsOf(asWritten).filter((path) => !hasPath(recipe, path) && hasPath(recipe, path.slice(0, -1)));
   return [...lines, ...gone.map((path) => `# removed: ${path.join(".")}`)].join("\n") + "\n";
 }

@@ -107,7 +107,8 @@ async function placeOf(
   return "recipe";
 }
 
-function valueOf({ document, at, keys }: Layer): unknown {
+/** What a layer says of a recipe. */
+export function valueOf({ document, at, keys }: Layer): unknown {
   const value = valueAt(document.value, at);
   if (!keys) return value;
   return Object.fromEntries(Object.entries(value as Mapping).filter(([key]) => keys.includes(key)));

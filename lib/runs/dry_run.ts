@@ -1,106 +1,85 @@
 import CliTable from "cli-table3";
 import { duration } from "../core/terminal.ts";
-import { parameterCount, sizeOf } from "../nn/parameters.ts";
-import type { ResolvedRecipe, RowRecipe } from "../recipes/types.ts";
+import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { bytesInWords, modelTable, operations } from "./dry_run_models.ts";
+import { h100s, type Machine, secondsOn, thisMachine } from "./machine.ts";
+import { modelCosts } from "./model_costs.ts";
+import { needsOf, roomOf } from "./needs.ts";
 import { type RowPlan, stagesOf } from "./plan.ts";
+import { type Cost, noCost, onceCosts, stageCosts } from "./stage_costs.ts";
 import type { StagePlan } from "./stages.ts";
-import { velocityOf } from "./student.ts";
-import { flowOf } from "./teacher.ts";
-import type { Splits } from "./workbench.ts";
+import type { OutlinedSplits } from "./workbench.ts";
 
-/** Floating-point operations per second that the estimates count on: two CPU cores, native engine, small shapes. */
-const assumedRate = 60e9;
-
-/** Prints every stage, why it must run or why it is skipped, and about how long it takes; cells of one student in a line. */
-export function printPlan(recipe: ResolvedRecipe, rows: readonly RowPlan[], splits: Splits): void {
-  const table = new CliTable({ head: ["stage", "", "why", "about"], style: { head: [], border: [] } });
-  const flops = estimates(recipe, rows, splits);
-  let total = 0;
-  for (const [name, stages] of groups(stagesOf(rows))) {
-    const open = stages.filter(({ done }) => !done);
-    const seconds = open.reduce((sum, { folder }) => sum + (flops.get(folder) ?? 0) / assumedRate, 0);
-    total += seconds;
-    const many = stages.length > 1 ? ` (${open.length} of ${stages.length})` : "";
-    const reasons = [...new Set((open.length > 0 ? open : stages).map(({ reason }) => reason))].join("; ");
-    table.push([name + many, open.length > 0 ? "run" : "skip", reasons, open.length > 0 ? duration(seconds) : "–"]);
+/**
+ * Prints what a run needs, what its models take, and every stage: why it must
+ * run or why it is skipped, and how long it takes; cells of one student in a line.
+ * Nothing of what it needs has to be there.
+ */
+export async function printPlan(
+  recipe: ResolvedRecipe,
+  options: RunOptions & { readonly engine: "native" | "wasm" },
+  rows: readonly RowPlan[],
+  outline: OutlinedSplits,
+): Promise<void> {
+  const models = modelCosts(recipe, outline.splits);
+  const costs = await stageCosts(recipe, rows, outline.splits, models);
+  const once = onceCosts(recipe, outline.splits, await models.images());
+  const widest = Math.max(...rows.flatMap(({ row }) => [row.teacher.model.width, row.student.model.width]));
+  const needs = await needsOf(recipe, rows, outline);
+  const ofModels = await modelTable(rows, models);
+  // Last: counting and measuring are done on backends of their own.
+  const machines = [await thisMachine(options.engine, widest), ...h100s];
+  for (const { what, there, note } of needs) console.log(`${there ? "there   " : "missing "} ${what}: ${note}`);
+  for (const { what, bytes, where } of roomOf(recipe, outline)) {
+    console.log(`takes    ${bytesInWords(bytes)} ${where}: ${what}`);
   }
-  console.log(table.toString());
-  console.log(
-    `about ${duration(total)} at ${assumedRate / 1e9} GFLOP/s, which is what two CPU cores reach on small models; ` +
-      `the embedded engine takes 5 to 10 times as long`,
-  );
+  console.log(ofModels);
+  console.log(stageTable(rows, costs, once, machines));
+  for (const { name, basis } of machines) console.log(`${name}: ${basis}`);
 }
 
-function groups(plans: readonly StagePlan[]): Map<string, StagePlan[]> {
-  const found = new Map<string, StagePlan[]>();
-  for (const plan of plans) {
-    const name = plan.stage.group ?? plan.stage.name;
-    found.set(name, [...found.get(name) ?? [], plan]);
-  }
-  return found;
+/** A line of the table: what is done, why, and its cost where it is to be done. */
+interface Line {
+  readonly name: string;
+  readonly run: boolean;
+  readonly why: string;
+  readonly costs: readonly Cost[];
 }
 
-/** Floating-point operations by stage folder, from parameters × tokens × samples. */
-function estimates(recipe: ResolvedRecipe, rows: readonly RowPlan[], splits: Splits): Map<string, number> {
-  const flops = new Map<string, number>();
-  const { samples, images, guidanceSearch, pictures } = recipe.evaluation;
-  const searched = 2 * guidanceSearch.samples * (guidanceSearch.iterations + 1);
-  for (const { row, teacher, coupling, students, pictures: drawn, latency } of rows) {
-    const cost = passCosts(row, splits);
-    const encode = teacher ? cost.teacher : 0;
-    if (teacher?.training) flops.set(teacher.training.folder, 3 * cost.teacher * row.teacher.training.samples);
-    for (const { metric, guidance, plan } of teacher?.figures ?? []) {
-      // Denoising takes a gradient; decoding with its cache does the work of a pass.
-      const passes = metric === "teacherFrechet"
-        ? 4 * samples + (guidance === "search" ? 4 * searched : 0)
-        : 4 * images;
-      flops.set(plan.folder, cost.teacher * passes);
-    }
-    // The potential sees each image some hundred times, one product of the image's size each.
-    const fit = row.coupling.kind === "semidiscrete"
-      ? 200 * splits.train.size ** 2 / splits.train.classes * 2 * sizeOf(splits.train.shape) / 10
-      : 0;
-    flops.set(coupling.folder, fit + encode * splits.train.size);
-    for (const { plan, cells } of students) {
-      flops.set(plan.folder, (3 * cost.student + encode) * row.student.training.samples);
-      for (const { guidance, sampler: { nfe }, plan: cell } of cells) {
-        const count = guidance === "heldOut" ? images : guidance === "search" ? 2 * samples + searched : samples;
-        flops.set(cell.folder, cost.student * nfe * count);
-      }
-    }
-    for (const { plan } of drawn) flops.set(plan.folder, 4 * encode * pictures * splits.train.classes);
-    if (latency) flops.set(latency.folder, latencyCost(recipe, row, splits));
+function stageTable(
+  rows: readonly RowPlan[],
+  costs: ReadonlyMap<string, Cost>,
+  once: ReadonlyMap<string, Cost>,
+  machines: readonly Machine[],
+): string {
+  const stages = [...Map.groupBy(stagesOf(rows), ({ stage }) => stage.group ?? stage.name)];
+  const lines: Line[] = [
+    ...[...once].map(([name, cost]) => ({ name, run: true, why: "once, then kept", costs: [cost] })),
+    ...stages.map(([name, members]) => stageLine(name, members, costs)),
+  ];
+  const table = new CliTable({
+    head: ["stage", "", "why", "operations", "here", ...machines.slice(1).map(({ name }) => name)],
+    style: { head: [], border: [], compact: true },
+  });
+  const figuresOf = (costs: readonly Cost[]) => [
+    operations(costs.reduce((sum, { flops }) => sum + flops, 0)),
+    ...machines.map((machine) => hours(costs.reduce((sum, cost) => sum + secondsOn(machine, cost), 0))),
+  ];
+  for (const { name, run, why, costs } of lines) {
+    table.push([name, run ? "run" : "skip", why, ...(run ? figuresOf(costs) : ["–", ...machines.map(() => "–")])]);
   }
-  return flops;
+  table.push(["total", "", "", ...figuresOf(lines.flatMap(({ run, costs }) => run ? costs : []))]);
+  return table.toString();
 }
 
-/** Seconds that a layer takes at least, however little it computes: what decoding token by token mostly consists of. */
-const layerTime = 3e-4;
-
-/** Timing decodes twice and denoises once a round, then runs every solver. */
-function latencyCost({ evaluation }: ResolvedRecipe, row: RowRecipe, splits: Splits): number {
-  const { samplers, guidance, latency } = evaluation;
-  const { patch, blocks } = row.teacher.model;
-  const cost = passCosts(row, splits);
-  const tokens = sizeOf(splits.train.shape.slice(1)) / patch ** 2;
-  const layers = blocks.reduce((sum, layers) => sum + layers, 0);
-  const nfe = samplers.reduce((sum, sampler) => sum + sampler.nfe, 0);
-  const dispatched = (2 * layers * tokens + nfe * row.student.model.depth) * layerTime * assumedRate;
-  let total = 0;
-  for (const kind of guidance) {
-    for (const batch of latency!.batches) {
-      const samples = kind === "unguided" ? batch : 2 * batch;
-      total += (latency!.repeats + 1) * (dispatched + samples * (5 * cost.teacher + nfe * cost.student));
-    }
-  }
-  return total;
+function stageLine(name: string, members: readonly StagePlan[], costs: ReadonlyMap<string, Cost>): Line {
+  const open = members.filter(({ done }) => !done), run = open.length > 0;
+  const many = members.length > 1 ? ` (${open.length} of ${members.length})` : "";
+  const why = [...new Set((run ? open : members).map(({ reason }) => reason))].join("; ");
+  return { name: name + many, run, why, costs: open.map(({ folder }) => costs.get(folder) ?? noCost) };
 }
 
-/** Operations of one forward pass of one sample: two per parameter and token. */
-function passCosts(row: RowRecipe, { train }: Splits) {
-  const tokens = (patch: number) => sizeOf(train.shape.slice(1)) / patch ** 2;
-  return {
-    teacher: 2 * parameterCount(flowOf(row.teacher, train).specs) * tokens(row.teacher.model.patch),
-    student: 2 * parameterCount(velocityOf(row.student, train).specs) * tokens(row.student.model.patch),
-  };
+/** As `duration`; hours alone from a hundred on. */
+function hours(seconds: number): string {
+  return seconds < 360_000 ? duration(seconds) : `${Math.round(seconds / 3600).toLocaleString("en")} h`;
 }

@@ -10,7 +10,7 @@ import type { Autoencoder } from "../models/types.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
 import { drawPosterior, posteriorNoise } from "../training/autoencoding.ts";
-import { findAutoencoder } from "./autoencoder.ts";
+import { autoencoderOf, findAutoencoder } from "./autoencoder.ts";
 import { codeVersion } from "./code_version.ts";
 import { type Splits, wholeSet } from "./workbench.ts";
 
@@ -43,6 +43,21 @@ export async function openLatents(
   };
 }
 
+/** The latents of an autoencoder whose weights are not there: their sizes alone. */
+export function outlineLatents(recipe: AutoencoderRecipe, pixels: Splits): Splits {
+  const { latentShape } = autoencoderOf(recipe, pixels.train);
+  const outline = (images: Dataset): Dataset => ({
+    ...images,
+    name: latentsName(images, latentShape),
+    shape: latentShape,
+    digest: "not encoded",
+    gather: () => Promise.reject(new RangeError("latents without their autoencoder are an outline")),
+  });
+  return { ...pixels, train: outline(pixels.images.train), test: outline(pixels.images.test) };
+}
+
+const latentsName = ({ name }: Dataset, shape: readonly number[]) => `${name}, latents ${shape.join("x")}`;
+
 interface Codec {
   readonly open: () => Promise<Autoencoder>;
   /** SHA-256. */
@@ -70,7 +85,7 @@ function latentDataset(images: Dataset, codec: Codec): Dataset {
     return file;
   };
   return {
-    name: `${images.name}, latents ${shape.join("x")}`,
+    name: latentsName(images, shape),
     split: images.split,
     size: images.size,
     classes: images.classes,

@@ -30,9 +30,10 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
   if (options.quiet) beQuiet();
   const recipe = limitRecipe(given, options.limit, options.teacher);
   if (options.dryRun) {
-    const splits = await outlineSplits(recipe, options.limit);
+    const outline = await outlineSplits(recipe, options.limit);
     const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;
-    return printPlan(recipe, await planRows(recipe, { ...options, engine }, splits), splits);
+    const settled = { ...options, engine };
+    return await printPlan(recipe, settled, await planRows(recipe, settled, outline.splits), outline);
   }
   const splits = await openSplits(recipe, options.limit);
   const bench = await openWorkbench(recipe, options, splits);

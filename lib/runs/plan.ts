@@ -1,3 +1,4 @@
+import { exists } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { CouplingKind } from "../couplings/types.ts";
@@ -165,10 +166,12 @@ async function planLatency({ recipe, options, shape, classes, stage }: Shared, r
 }
 
 async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: TeacherPlan; key: string }> {
-  const { recipe, options: { engine, teacher: from }, data, features, stage } = shared;
+  const { recipe, options: { engine, teacher: from, dryRun }, data, features, stage } = shared;
   const { model, noiseStd } = row.teacher;
   const flow = { flow: model.kind };
-  const training = from === "train" ? await stage(await teacherStage(row, data.train, engine), "teacher") : undefined;
+  // A dry run plans for a teacher that is not there yet as for one that is to be trained.
+  const trains = from === "train" || dryRun && !await exists(pretrainedWeights(row.teacher));
+  const training = trains ? await stage(await teacherStage(row, data.train, engine), "teacher") : undefined;
   if (!training) await checkPretrained(row);
   const key = training?.id ?? await hashFile(pretrainedWeights(row.teacher));
   const common = { teacher: key, noiseStd, data, engine };

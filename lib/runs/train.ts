@@ -88,7 +88,8 @@ export async function train(run: TrainingRun): Promise<void> {
   }
 }
 
-function optimizerOf({ betas, weightDecay, clipNorm, emaDecay, emaWarmup }: TrainingRun["training"]) {
+/** How `createTrainer` is to update, as the recipe says it. */
+export function optimizerOf({ betas, weightDecay, clipNorm, emaDecay, emaWarmup }: TrainingRun["training"]) {
   const [beta1, beta2] = betas;
   return { beta1, beta2, epsilon: 1e-8, weightDecay, emaDecay, emaWarmup, ...(clipNorm > 0 && { clipNorm }) };
 }

@@ -1,4 +1,6 @@
+import { exists } from "../core/files.ts";
 import { say } from "../core/terminal.ts";
+import type { Inspection } from "../data/kind.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Engine, openEngine } from "../engine/mod.ts";
@@ -8,7 +10,8 @@ import type { Measurement } from "../metrics/types.ts";
 import type { AutoencoderRecipe, DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { openFeatures, referenceOf } from "./features.ts";
 import { memberOf } from "./data_member.ts";
-import { openLatents } from "./latents.ts";
+import { autoencoderFiles } from "./autoencoder.ts";
+import { openLatents, outlineLatents } from "./latents.ts";
 
 /** Both splits of the data, as the models see them. */
 export interface Splits {
@@ -48,23 +51,31 @@ export async function openSplits(
   return await asModelsSee(autoencoder, await loadSplits(data, limit), data);
 }
 
-/** The same for a dry run: where loading may take long, the outlines of the splits, saying what is there. */
+async function asModelsSee(autoencoder: AutoencoderRecipe | undefined, pixels: Splits, data: DataRecipe) {
+  return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
+}
+
+/** The splits as far as they are known before anything is loaded, and what there is of them. */
+export interface OutlinedSplits {
+  readonly splits: Splits;
+  /** Empty where the data are at hand, and loaded. */
+  readonly inspections: readonly Inspection[];
+}
+
+/** The same for a dry run: where loading may take long, the outlines of the splits; latents without their weights. */
 export async function outlineSplits(
   { data, autoencoder }: Pick<ResolvedRecipe, "data" | "autoencoder">,
   limit?: number,
-): Promise<Splits> {
+): Promise<OutlinedSplits> {
   const { member, options } = memberOf(data);
-  if (!member.inspect) return await openSplits({ data, ...(autoencoder && { autoencoder }) }, limit);
-  const outline = async (split: "train" | "test") => {
-    const { outline, remarks } = await member.inspect!(options, split);
-    remarks.forEach((remark) => say(`${outline.name} ${split}: ${remark}`));
-    return outline;
-  };
-  return await asModelsSee(autoencoder, pixelSplits(await outline("train"), await outline("test"), limit), data);
-}
-
-async function asModelsSee(autoencoder: AutoencoderRecipe | undefined, pixels: Splits, data: DataRecipe) {
-  return autoencoder ? await openLatents(autoencoder, pixels, data) : pixels;
+  const inspections = member.inspect
+    ? [await member.inspect(options, "train"), await member.inspect(options, "test")]
+    : [];
+  const [train, test] = inspections;
+  const pixels = train && test ? pixelSplits(train.outline, test.outline, limit) : await loadSplits(data, limit);
+  const unseen = autoencoder && !await exists(autoencoderFiles(autoencoder).weights);
+  const splits = unseen ? outlineLatents(autoencoder, pixels) : await asModelsSee(autoencoder, pixels, data);
+  return { splits, inspections };
 }
 
 /** A fast look needs enough rows for a covariance of features, and no more. */

@@ -1,0 +1,95 @@
+import type { Attribute } from "./attributes.ts";
+import { ElementType, type Recorder, type TensorMetadata } from "./binding.ts";
+import { createGraph, type Graph, type Place } from "./graph.ts";
+import type { NativeEngine } from "./native.ts";
+import { type Tensor, type Tensors, tf } from "./tf.ts";
+
+/**
+ * Records what `body` does as a TensorFlow function `functionName`, without
+ * doing it: on tensors that have a shape and no value, so that a recording
+ * takes neither the time nor the memory of a run.
+ *
+ * @param inputs of the shapes and types to record for; they stay the caller's
+ * @returns the names of the results, in order
+ * @throws {Error} if `body` uses a tensor from outside, reads a value, or if a shape depends on one
+ */
+export function recordFunction(
+  native: NativeEngine,
+  functionName: string,
+  name: string,
+  inputs: Tensors,
+  body: (inputs: Tensors) => Tensors,
+): string[] {
+  const { binding, backend } = native;
+  const graph = createGraph(native.tensorFlow, name);
+  const written = new WeakSet<object>();
+  const restoreWrite = listenToWrites(native, written);
+  const { recorder, own, placeOf } = createRecorder(graph, name, written);
+  binding.recorder = recorder;
+  // Every input a tensor of its own, even where the same one was passed twice.
+  const parameters = Object.entries(inputs).map(([key, x]) => {
+    const place = graph.parameter(elementType(x), x.shape);
+    return { key, place, tensor: backend.createOutputTensor(own(place)) };
+  });
+  try {
+    return tf.tidy(() => {
+      const outputs = body(Object.fromEntries(parameters.map(({ key, tensor }) => [key, tensor])));
+      const results = backend.getInputTensorIds(Object.values(outputs)).map(placeOf);
+      graph.define(functionName, parameters.map(({ place }) => place), results);
+      return Object.keys(outputs) as unknown as tf.TensorContainer;
+    }) as unknown as string[];
+  } finally {
+    for (const { tensor } of parameters) tensor.dispose();
+    binding.recorder = undefined;
+    restoreWrite();
+    graph.dispose();
+  }
+}
+
+/** A recorder into a graph, and its numbers for tensors. */
+function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
+  const places = new Map<number, Place>();
+  const own = (place: Place): TensorMetadata => {
+    const id = -1 - places.size;
+    places.set(id, place);
+    return { id, ...graph.factsOf(place) };
+  };
+  const placeOf = (id: number): Place => {
+    const place = places.get(id);
+    if (!place) throw fromOutside(name);
+    return place;
+  };
+  const recorder: Recorder = {
+    create(shape, dtype, values) {
+      // 64-bit scalars are made by the kernels themselves, past the backend.
+      if (!written.has(values) && dtype !== ElementType.int64) throw fromOutside(name);
+      return own(graph.constant(dtype, shape, values)).id;
+    },
+    execute: (type, attributes: readonly Attribute[], inputs) =>
+      graph.operation(type, attributes, inputs.map(placeOf)).map(own),
+    read() {
+      throw new Error(`Recording ${name}: it reads the value of a tensor, which a recorded function cannot`);
+    },
+  };
+  return { recorder, own, placeOf };
+}
+
+const fromOutside = (name: string) =>
+  new Error(`Recording ${name}: a tensor came from outside; pass it in as an input`);
+
+/** Notes which values are written while recording: those alone may become constants. */
+function listenToWrites({ backend }: NativeEngine, written: WeakSet<object>): () => void {
+  const hooks = backend as unknown as { move: (...args: unknown[]) => unknown };
+  const move = hooks.move;
+  hooks.move = function (this: unknown, ...args: unknown[]) {
+    if (typeof args[1] === "object" && args[1] !== null) written.add(args[1]);
+    return move.apply(this, args);
+  };
+  return () => {
+    hooks.move = move;
+  };
+}
+
+function elementType(x: Tensor): number {
+  return ElementType[x.dtype as keyof typeof ElementType];
+}

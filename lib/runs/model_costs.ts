@@ -1,0 +1,138 @@
+import { classifierWork, inceptionWork } from "../metrics/feature_cost.ts";
+import { denoiseWork, encodeWork, imagesWork, latentsWork, velocityWork } from "../models/cost.ts";
+import type { ImageShape } from "../nn/patches.ts";
+import type { ResolvedRecipe, RowRecipe, TrainingRecipe } from "../recipes/types.ts";
+import {
+  autoencoderTrainee,
+  type StepCost,
+  stepCost,
+  studentTrainee,
+  teacherTrainee,
+  type Trainee,
+} from "../training/step_cost.ts";
+import { autoencoderOf } from "./autoencoder.ts";
+import { velocityOf } from "./student.ts";
+import { flowOf } from "./teacher.ts";
+import { teacherBatch } from "./teacher_figures.ts";
+import { optimizerOf } from "./train.ts";
+import type { Splits } from "./workbench.ts";
+
+/** A model in training, at its recipe's micro-batch. */
+export interface TrainedCost extends StepCost {
+  /** What an image is to the model: patches, or places of the latents. */
+  readonly tokens: number;
+  /** Layers that one pass goes through, one after the other. */
+  readonly layers: number;
+  /** Samples at a time. */
+  readonly microBatch: number;
+  /** Bytes that each sample more of a micro-batch adds. */
+  readonly sampleBytes: number;
+}
+
+export interface StudentCost extends TrainedCost {
+  /** Of one sample: one evaluation of the velocity. */
+  readonly forward: number;
+  /** Bytes while samples are drawn with guidance, `evaluation.batch` at a time. */
+  readonly drawingBytes: number;
+}
+
+export interface TeacherCost extends TrainedCost {
+  /** Of one sample: data to noise, or back. */
+  readonly forward: number;
+  /** Of one sample: the score step. */
+  readonly denoise: number;
+  /** Bytes while a batch of a student's training is encoded. */
+  readonly encodingBytes: number;
+  /** Bytes while a batch of the teacher's own samples is denoised. */
+  readonly denoisingBytes: number;
+}
+
+/** Operations of one image through the networks that models are measured with. */
+export interface ImageCost {
+  readonly features: number;
+  /** Into the latents, and out of them; 0 for pixels. */
+  readonly encode: number;
+  readonly decode: number;
+}
+
+/** What the models of a recipe cost, each counted once. */
+export interface ModelCosts {
+  student(row: RowRecipe): Promise<StudentCost>;
+  teacher(row: RowRecipe): Promise<TeacherCost>;
+  images(): Promise<ImageCost>;
+}
+
+/** Counts what is asked for, when it is asked for. */
+export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): ModelCosts {
+  const counted = new Map<string, Promise<unknown>>();
+  const once = <Cost>(key: unknown, count: () => Promise<Cost>): Promise<Cost> => {
+    const name = JSON.stringify(key);
+    if (!counted.has(name)) counted.set(name, count());
+    return counted.get(name) as Promise<Cost>;
+  };
+  const { shape } = train;
+  return {
+    student: ({ student }) =>
+      once(["student", student.model, student.training], async () => {
+        const velocity = velocityOf(student, train), { patch, depth } = student.model;
+        return {
+          ...await trained(studentTrainee(velocity, shape), student.training, tokensOf(shape, patch), depth),
+          forward: (await velocityWork(velocity, shape)).flops,
+          drawingBytes: (await velocityWork(velocity, shape, recipe.evaluation.batch)).peakBytes,
+        };
+      }),
+    teacher: ({ teacher, student }) =>
+      once(["teacher", teacher.model, teacher.training, student.training.batch], async () => {
+        const flow = flowOf(teacher, train), { patch, blocks } = teacher.model;
+        const layers = blocks.reduce((sum, layers) => sum + layers, 0);
+        return {
+          ...await trained(teacherTrainee(flow, shape), teacher.training, tokensOf(shape, patch), layers),
+          forward: (await encodeWork(flow, shape)).flops,
+          denoise: (await denoiseWork(flow, shape)).flops,
+          encodingBytes: (await encodeWork(flow, shape, student.training.batch)).peakBytes,
+          denoisingBytes: (await denoiseWork(flow, shape, teacherBatch)).peakBytes,
+        };
+      }),
+    images: () =>
+      once("images", async () => {
+        const { train } = images, { features, autoencoder } = recipe;
+        const work = features.kind === "inception" ? inceptionWork() : classifierWork(train.shape, train.classes);
+        const latents = autoencoder && autoencoderOf(autoencoder, train);
+        return {
+          features: (await work).flops,
+          encode: latents ? (await latentsWork(latents, train.shape)).flops : 0,
+          decode: latents ? (await imagesWork(latents)).flops : 0,
+        };
+      }),
+  };
+}
+
+/** An autoencoder in training, as `deno task autoencoder` trains it. */
+export async function autoencoderCost(recipe: ResolvedRecipe, { images: { train } }: Splits): Promise<StepCost> {
+  const { autoencoder } = recipe;
+  const trainee = autoencoderTrainee(autoencoderOf(autoencoder!, train), train.shape);
+  return await stepCost(trainee, planOf(autoencoder!.training!));
+}
+
+async function trained(
+  trainee: Trainee,
+  training: TrainingRecipe,
+  tokens: number,
+  layers: number,
+): Promise<TrainedCost> {
+  const plan = planOf(training), microBatch = training.batch / training.microBatches;
+  const cost = await stepCost(trainee, plan);
+  // A pass of other samples tells what each of them adds.
+  const other = Math.max(1, Math.round(microBatch / 2)) === microBatch ? microBatch + 1 : Math.round(microBatch / 2);
+  const beside = await stepCost(trainee, { ...plan, batch: other * training.microBatches });
+  const sampleBytes = Math.max(0, (cost.peakBytes - beside.peakBytes) / (microBatch - other));
+  return { ...cost, tokens, layers, microBatch, sampleBytes };
+}
+
+const planOf = (training: Omit<TrainingRecipe, "labelDropout">) => ({
+  batch: training.batch,
+  microBatches: training.microBatches,
+  optimizer: optimizerOf(training),
+});
+
+const tokensOf = ([, height, width]: ImageShape, patch: number) => (height / patch) * (width / patch);
