@@ -30,6 +30,7 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
   report [NAME…]     every result as one HTML file, .nfm/report.html; --serve, --diff: see report --help
   convert FROM TO --model MODEL  weights of the published code to ours, and back
   engine [status | install | remove]
+  bench                how fast this machine computes, beside PyTorch if asked: bench --help
   diff [A] [B]         compare the results of two git revisions or folders, figure by figure: diff --help
   runs [WHERE]         list the results of the working tree, a git revision or a folder: runs --help
 
@@ -87,6 +88,7 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   report: async (args) => (await import("./runs/report_command.ts")).reportCommand(args),
   convert: async (args) => (await import("./runs/convert_command.ts")).convertCommand(args),
   engine: async (args) => (await import("./runs/engine_command.ts")).engineCommand(args),
+  bench: async (args) => (await import("./runs/bench_command.ts")).benchCommand(args),
   diff: async (args) => (await import("./runs/diff_command.ts")).diffCommand(args),
   runs: async (args) => (await import("./runs/runs_command.ts")).runsCommand(args),
 };

@@ -15,6 +15,19 @@ export interface TraceOptions {
   readonly compile?: boolean;
 }
 
+/** How traced functions run instead of as their code says. */
+export type Execution = "eager" | "compiled";
+let forced: Execution | undefined;
+
+/**
+ * Runs every traced function operation by operation (`eager`), or compiled with
+ * XLA (`compiled`), from here on, so that the ways can be timed against each
+ * other; `undefined` ends that. The embedded engine is always eager.
+ */
+export function forceExecution(execution: Execution | undefined): void {
+  forced = execution;
+}
+
 /**
  * Makes `body` one call of the engine. On the native engine it is recorded once
  * per signature of input shapes and types, on tensors without values, and from
@@ -33,11 +46,13 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   const recorded = new Map<string, Recording>();
   return (inputs) => {
     const native = nativeEngine();
-    if (!native) return tidyAll(() => body(inputs));
+    if (!native || forced === "eager") return tidyAll(() => body(inputs));
+    const compile = options.compile || forced === "compiled";
     const names = Object.keys(inputs);
-    const signature = names.map((key) => `${key}:${inputs[key]!.dtype}[${inputs[key]!.shape}]`).join(" ");
+    const shapes = names.map((key) => `${key}:${inputs[key]!.dtype}[${inputs[key]!.shape}]`);
+    const signature = [...shapes, compile ? "compiled" : ""].join(" ");
     let recording = recorded.get(signature);
-    if (!recording) recorded.set(signature, recording = record(native, name, inputs, body, options));
+    if (!recording) recorded.set(signature, recording = record(native, name, inputs, body, { compile }));
     return replay(native, recording, names.map((key) => inputs[key]!)) as Outputs;
   };
 }

@@ -1,0 +1,184 @@
+import process from "node:process";
+import { git } from "../core/git.ts";
+import { progress } from "../core/terminal.ts";
+import { type Engine, forceExecution, openEngine, tf } from "../engine/mod.ts";
+import { type Contender, quartiles, type Timed, timeInTurns } from "../metrics/timing.ts";
+import { type BenchCaseReport, type BenchReport, defaultWay } from "../results/bench.ts";
+import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
+import { type BenchCase, benchCases, productCase } from "./bench_cases.ts";
+import { peakMemory, startUp } from "./bench_process.ts";
+import { stepFlops } from "./bench_flops.ts";
+import { type shapeNames, shapeOf } from "./bench_shapes.ts";
+import type { BenchSubject } from "./bench_subjects.ts";
+import type { PyTorch } from "./pytorch.ts";
+
+/** The ways in which our side runs. */
+export const ways = ["eager", "traced", "xla", "wasm"] as const;
+export type Way = typeof ways[number];
+
+export interface BenchOptions {
+  readonly shapes: readonly (typeof shapeNames[number])[];
+  /** Cases whose name starts with one of these; all if empty. */
+  readonly cases: readonly string[];
+  readonly ways: readonly Way[];
+  readonly rounds: number;
+  readonly turnSeconds: number;
+  /** Where they are fewer than the engine's. */
+  readonly threads?: number;
+  readonly pytorch?: PyTorch | undefined;
+  /** Where environments are kept. */
+  readonly environments: string;
+}
+
+/** Runs the benchmark: every case in every way, in turns. Must be called with the native engine open, or else all is wasm. */
+export async function runBench(engine: Engine, options: BenchOptions): Promise<BenchReport> {
+  const before = Deno.loadavg()[0]!;
+  const native = engine.kind === "native";
+  const own = native ? options.ways : options.ways.filter((way) => way === "wasm" || way === defaultWay);
+  const entries = options.shapes.flatMap((name) => {
+    const shape = shapeOf(name);
+    const wanted = benchCases(shape).filter(({ name }) =>
+      options.cases.length === 0 || options.cases.some((prefix) => name.startsWith(prefix))
+    );
+    const flops = stepFlops(shape);
+    // Where a native step takes half a second, the embedded engine takes a minute.
+    const slow = name === "wide" || name === "large";
+    const here = slow && native && own.length > 1 ? own.filter((way) => way !== "wasm") : own;
+    return wanted.map((found) => ({ shape: name, found, flops: flops[found.name], here }));
+  });
+  const product = productCase(options.shapes.includes("tiny") ? 64 : 1024);
+  const pytorchTurns = (found: BenchCase) => options.pytorch && found.pytorch ? 2 : 0;
+  const turns = entries.reduce((sum, { found, here }) => sum + here.length + pytorchTurns(found), own.length + 1) *
+    (options.rounds + 1);
+  const bar = progress("bench", turns, "turns");
+  let done = 0;
+  const time = async (found: BenchCase, here: readonly Way[], label: string) => {
+    const subjects = subjectsOf(found, here, native);
+    const contenders = { ...subjects.contenders, ...torchContenders(found, options.pytorch) };
+    const tensors = tf.memory().numTensors;
+    const timed = await timeInTurns(contenders, {
+      rounds: options.rounds,
+      turnSeconds: options.turnSeconds,
+      onTurn: (way) => bar.update(Math.min(++done, turns), `${label}, ${way}`),
+    });
+    await subjects.dispose();
+    return { timed, leaked: tf.memory().numTensors - tensors };
+  };
+  try {
+    const peak = await time(product, own.filter((way) => way === defaultWay || way === "wasm"), product.name);
+    const flops = 2 * (options.shapes.includes("tiny") ? 64 : 1024) ** 3 / 1e9;
+    const peaks = Object.fromEntries(
+      Object.entries(peak.timed).flatMap(([way, result]) =>
+        result instanceof Error ? [] : [[way, quartiles(result.seconds.map((seconds) => flops / seconds))]]
+      ),
+    );
+    const cases: BenchCaseReport[] = [];
+    for (const { shape, found, flops, here } of entries) {
+      const { timed, leaked } = await time(found, here, `${shape} ${found.name}`);
+      cases.push({ ...caseReport(shape, found, timed, flops, peaks[defaultWay]?.median), leaked });
+    }
+    const commit = (await git(["rev-parse", "HEAD"]))?.trim();
+    return {
+      version: 1,
+      date: new Date().toISOString(),
+      ...(commit && { commit }),
+      environment: await recordEnvironment(await describeEnvironment(engine), options.environments),
+      threads: options.threads ?? engine.threads,
+      rounds: options.rounds,
+      turnSeconds: options.turnSeconds,
+      ...(options.pytorch && { pytorch: options.pytorch.version }),
+      peak: peaks,
+      cases,
+      start: await startUp(native ? ["native", ...(own.includes("wasm") ? ["wasm"] as const : [])] : ["wasm"]),
+      peakMegabytes: await peakMemory(),
+      load: [before, Deno.loadavg()[0]!],
+    };
+  } finally {
+    bar.stop();
+  }
+}
+
+/** The case in each of our ways, each made when it first runs and on its own engine. */
+function subjectsOf(found: BenchCase, here: readonly Way[], native: boolean) {
+  const made: [Way, BenchSubject][] = [];
+  const within = async <Result>(way: Way, run: () => Promise<Result>): Promise<Result> => {
+    if (native) await tf.setBackend(way === "wasm" ? "wasm" : "tensorflow");
+    forceExecution(way === "eager" ? "eager" : way === "xla" ? "compiled" : undefined);
+    try {
+      return await run();
+    } finally {
+      forceExecution(undefined);
+      if (native) await tf.setBackend("tensorflow");
+    }
+  };
+  const contenders = Object.fromEntries(here.map((way): [Way, Contender] => {
+    let subject: BenchSubject | undefined;
+    return [way, {
+      run: (calls) =>
+        within(way, async () => {
+          if (!subject) made.push([way, subject = await found.build()]);
+          const before = process.cpuUsage();
+          await subject.run(calls);
+          const { user, system } = process.cpuUsage(before);
+          return (user + system) / 1e6 / calls;
+        }),
+    }];
+  }));
+  return {
+    contenders,
+    async dispose() {
+      for (const [way, subject] of made) await within(way, () => Promise.resolve(subject.dispose()));
+    },
+  };
+}
+
+function torchContenders(found: BenchCase, pytorch: PyTorch | undefined): Record<string, Contender> {
+  const same = found.pytorch;
+  if (!pytorch || !same) return {};
+  return {
+    "PyTorch": { run: (calls) => pytorch.run(same, "eager", calls) },
+    "torch.compile": { run: (calls) => pytorch.run(same, "compile", calls) },
+  };
+}
+
+function caseReport(
+  shape: string,
+  { name, samples }: BenchCase,
+  timed: Record<string, Timed | Error>,
+  flops: number | undefined,
+  peak: number | undefined,
+): Omit<BenchCaseReport, "leaked"> {
+  const own = timed[defaultWay];
+  const ratios = own === undefined || own instanceof Error ? {} : Object.fromEntries(
+    Object.entries(timed).flatMap(([way, result]) =>
+      way === defaultWay || result instanceof Error ? [] : [[way, {
+        ...quartiles(own.seconds.map((seconds, round) => seconds / result.seconds[round]!)),
+        processor: quartiles(own.processor.map((seconds, round) => seconds / result.processor[round]!)).median,
+      }]]
+    ),
+  );
+  const variants = Object.fromEntries(
+    Object.entries(timed).map(([way, result]) => {
+      if (result instanceof Error) return [way, { failed: result.message.split("\n")[0]! }];
+      const { seconds, processor, firstSeconds, calls } = result;
+      const times = quartiles(seconds.map((one) => 1000 * one));
+      return [way, { ...times, processor: 1000 * quartiles(processor).median, firstSeconds, calls }];
+    }),
+  );
+  const median = own === undefined || own instanceof Error ? undefined : quartiles(own.seconds).median;
+  const ofPeak = flops !== undefined && peak !== undefined && median !== undefined
+    ? { ofPeak: flops / 1e9 / median / peak }
+    : {};
+  return { shape, name, ...(samples !== undefined && { samples }), variants, ratios, ...ofPeak };
+}
+
+/** Opens the engine for a benchmark: native where it can be had. */
+export async function openForBench(own: readonly Way[]): Promise<Engine> {
+  const onlyWasm = own.every((way) => way === "wasm");
+  const engine = await openEngine(onlyWasm ? "wasm" : "auto");
+  if (!onlyWasm && engine.kind === "native" && own.includes("wasm")) {
+    await openEngine("wasm");
+    await tf.setBackend("tensorflow");
+  }
+  return engine;
+}

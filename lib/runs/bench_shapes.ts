@@ -1,0 +1,69 @@
+import type { SitOptions } from "../models/sit.ts";
+import type { TarflowOptions } from "../models/tarflow.ts";
+
+/** Sizes that everything is timed at. */
+export interface BenchShape {
+  readonly name: string;
+  readonly says: string;
+  /** `[channels, height, width]`. */
+  readonly image: readonly [number, number, number];
+  readonly classes: number;
+  readonly student: SitOptions;
+  readonly studentBatch: number;
+  readonly teacher: TarflowOptions;
+  readonly teacherBatch: number;
+  /** Images that noise is assigned to. */
+  readonly points: number;
+}
+
+const small = {
+  image: [1, 16, 16],
+  classes: 10,
+  student: { patch: 4, width: 64, depth: 4, heads: 2 },
+  teacher: { patch: 2, width: 64, headWidth: 32, blocks: [2, 2, 2, 2] },
+  teacherBatch: 64,
+  points: 10_000,
+} as const;
+
+const shapes = {
+  tiny: {
+    says: "for a test of the benchmark itself",
+    image: [1, 8, 8],
+    classes: 10,
+    student: { patch: 4, width: 8, depth: 1, heads: 2 },
+    studentBatch: 4,
+    teacher: { patch: 4, width: 8, headWidth: 4, blocks: [1, 1] },
+    teacherBatch: 4,
+    points: 40,
+  },
+  quick: { ...small, says: "table 4 at the quick scale", studentBatch: 32 },
+  desk: { ...small, says: "table 4 at the desk scale", studentBatch: 64 },
+  wide: {
+    says: "width 256, 49 tokens",
+    image: [1, 28, 28],
+    classes: 10,
+    student: { patch: 4, width: 256, depth: 4, heads: 4 },
+    studentBatch: 64,
+    teacher: { patch: 4, width: 256, headWidth: 64, blocks: [2, 2] },
+    teacherBatch: 64,
+    points: 10_000,
+  },
+  large: {
+    says: "width 384, 64 tokens",
+    image: [1, 16, 16],
+    classes: 10,
+    student: { patch: 2, width: 384, depth: 6, heads: 6 },
+    studentBatch: 64,
+    teacher: { patch: 2, width: 384, headWidth: 64, blocks: [2, 2] },
+    teacherBatch: 64,
+    points: 10_000,
+  },
+} as const satisfies Record<string, Omit<BenchShape, "name">>;
+
+/** The names that `--shapes` takes. */
+export const shapeNames = Object.keys(shapes) as (keyof typeof shapes)[];
+
+/** A shape by its name. */
+export function shapeOf(name: keyof typeof shapes): BenchShape {
+  return { name, ...shapes[name] };
+}

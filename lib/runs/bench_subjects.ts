@@ -1,0 +1,202 @@
+import { createRng, type Rng } from "../core/rng.ts";
+import { hashOf } from "../core/hash.ts";
+import { assign } from "../couplings/assignment.ts";
+import { noiseRows } from "../couplings/features.ts";
+import * as couplings from "../couplings/mod.ts";
+import { loadPoints, placePotential, pointsInMemory } from "../couplings/point_set.ts";
+import { softShares } from "../couplings/soft_assignment.ts";
+import type { Dataset } from "../data/types.ts";
+import { tf } from "../engine/mod.ts";
+import { createClassifier, featureParameters } from "../metrics/classifier.ts";
+import { bindFlow, bindVelocity } from "../models/bind.ts";
+import { sit } from "../models/sit.ts";
+import { tarflow } from "../models/tarflow.ts";
+import { initialize } from "../nn/parameters.ts";
+import { balancedLabels } from "../sampling/draw.ts";
+import { unguided } from "../sampling/guidance.ts";
+import { sampler } from "../sampling/ode.ts";
+import { flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
+import { lookAhead } from "../training/look_ahead.ts";
+import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
+import { createTrainer, type Trainer } from "../training/trainer.ts";
+import type { BenchShape } from "./bench_shapes.ts";
+
+/** A case made ready on the engine in use. */
+export interface BenchSubject {
+  run(calls: number): Promise<void>;
+  dispose(): void;
+}
+
+const times = { labelDropout: 0.1, time: { kind: "logitNormal", mean: -0.2, std: 1 } } as const;
+const optimizer = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0, clipNorm: 1, emaDecay: 0.999 };
+const noiseStd = 0.2;
+
+function each(once: () => Promise<void>, dispose: () => void): BenchSubject {
+  return {
+    async run(calls) {
+      for (let i = 0; i < calls; i++) await once();
+    },
+    dispose,
+  };
+}
+
+/** Waits for one value of a tensor, which ends it: what computed the whole has ended then. */
+async function settled(x: ReturnType<typeof tf.tensor>): Promise<void> {
+  const one = x.reshape([-1]).slice([0], [1]);
+  await one.data();
+  tf.dispose([x, one]);
+}
+
+/** The product of two square matrices. */
+export function multiplying(size: number): BenchSubject {
+  const [a, b] = ["a", "b"].map((name) => tf.tensor2d(createRng(0).fork(name).normal(size * size), [size, size]));
+  return each(() => settled(tf.matMul(a!, b!)), () => tf.dispose([a!, b!]));
+}
+
+/** Steps as `trainLoop` runs them: the next batches are begun while a step is computed. */
+function steps(trainer: Trainer, batch: Parameters<typeof lookAhead>[0], dispose: () => void): BenchSubject {
+  return {
+    async run(calls) {
+      const first = trainer.step, batches = lookAhead(batch, first + calls);
+      for (let step = first; step < first + calls; step++) {
+        const tensors = await batches.next(step);
+        await trainer.train(tensors);
+        tf.dispose(tensors);
+      }
+      await batches.dispose();
+    },
+    dispose() {
+      trainer.dispose();
+      dispose();
+    },
+  };
+}
+
+export async function studentSteps(shape: BenchShape, kind: "fm" | "nfm" | "sdfm"): Promise<BenchSubject> {
+  const { image, classes, studentBatch } = shape;
+  const rng = createRng(0), dataset = noiseDataset(shape), definition = sit(shape.student, image, classes);
+  const flow = tarflow(shape.teacher, image, classes);
+  const flat = tf.tensor1d(initialize(flow.specs, rng.fork("teacher")));
+  const inputs = { dataset, rng, flips: false, teacher: { flow: bindFlow(flow, flat), noiseStd } };
+  // A potential after few steps costs as much to draw from as a fitted one.
+  const few = { chiSquared: 50, maxDrawsPerPoint: 0.01 };
+  const coupling = kind === "fm"
+    ? await couplings.independent.build(inputs, {})
+    : kind === "sdfm"
+    ? await couplings.semidiscrete.build(inputs, couplings.semidiscrete.options.parse(few))
+    : await couplings.normalizingFlow.build(inputs, couplings.normalizingFlow.options.parse({ sigmaSamples: 64 }));
+  const trainer = createTrainer({
+    name: `student ${kind}`,
+    specs: definition.specs,
+    initial: initialize(definition.specs, rng.fork("student")),
+    loss: flowMatchingLoss(definition),
+    optimizer,
+    schedule: () => 1e-4,
+  });
+  const batch = async (step: number) => {
+    const key = rng.fork("batch").at(step);
+    return await flowMatchingBatch(await coupling.sample(studentBatch, key.fork("pairs")), key, times);
+  };
+  return steps(trainer, batch, () => {
+    coupling.dispose();
+    flat.dispose();
+  });
+}
+
+export function teacherSteps(shape: BenchShape): BenchSubject {
+  const { image, classes, teacherBatch } = shape;
+  const rng = createRng(0), dataset = noiseDataset(shape), flow = tarflow(shape.teacher, image, classes);
+  const trainer = createTrainer({
+    name: "teacher",
+    specs: flow.specs,
+    initial: initialize(flow.specs, rng.fork("teacher")),
+    loss: maxLikelihoodLoss(flow),
+    optimizer,
+    schedule: () => 1e-4,
+  });
+  const batch = async (step: number) => {
+    const key = rng.fork("batch").at(step);
+    const images = await dataset.gather(key.integers(teacherBatch, dataset.size));
+    return maxLikelihoodBatch(images, image, key, { noiseStd, labelDropout: times.labelDropout });
+  };
+  return steps(trainer, batch, () => {});
+}
+
+function start({ image, classes }: BenchShape, batch: number) {
+  const noise = tf.tensor(createRng(0).normal(batch * product(image)), [batch, ...image]);
+  return { noise, labels: tf.tensor1d(balancedLabels(batch, classes), "int32") };
+}
+
+export function sampling(shape: BenchShape, batch: number, nfe: number): BenchSubject {
+  const definition = sit(shape.student, shape.image, shape.classes);
+  const flat = tf.tensor1d(initialize(definition.specs, createRng(0)));
+  const field = unguided(bindVelocity(definition, flat)), solver = sampler({ method: "heun", nfe });
+  const { noise, labels } = start(shape, batch);
+  return each(async () => {
+    const { data } = await solver.sample(field, noise, labels);
+    await data.data();
+    data.dispose();
+  }, () => tf.dispose([flat, noise, labels]));
+}
+
+export function decoding(shape: BenchShape, batch: number): BenchSubject {
+  const definition = tarflow(shape.teacher, shape.image, shape.classes);
+  const flat = tf.tensor1d(initialize(definition.specs, createRng(0)));
+  const flow = bindFlow(definition, flat), { noise, labels } = start(shape, batch);
+  return each(async () => {
+    const data = flow.decode(noise, labels);
+    await data.data();
+    data.dispose();
+  }, () => tf.dispose([flat, noise, labels]));
+}
+
+async function placed({ image, points: count }: BenchShape, rng: Rng) {
+  const dimension = product(image), features = { dimension };
+  const points = await loadPoints(pointsInMemory(rng.fork("points").normal(count * dimension), dimension), features);
+  const potential = placePotential(points, new Float32Array(count));
+  const rows = noiseRows(features, rng.fork("noise").normal(512 * dimension));
+  const dispose = () => {
+    points.dispose();
+    tf.dispose([...potential, rows]);
+  };
+  return { points, potential, rows, dispose };
+}
+
+export async function fitting(shape: BenchShape): Promise<BenchSubject> {
+  const { points, potential, rows, dispose } = await placed(shape, createRng(0));
+  return each(async () => void await softShares(points, potential, rows, 1), dispose);
+}
+
+export async function assigning(shape: BenchShape): Promise<BenchSubject> {
+  const { points, potential, rows, dispose } = await placed(shape, createRng(0));
+  return each(async () => void await assign(points, potential, rows), dispose);
+}
+
+export function extracting({ image, classes }: BenchShape): BenchSubject {
+  const specs = featureParameters(image, classes);
+  const network = createClassifier(image, classes, initialize(specs, createRng(0)));
+  const images = createRng(1).normal(network.batch * product(image));
+  return each(async () => void await network.features(images), () => network.dispose());
+}
+
+/** Noise in the place of images: nothing is timed that depends on what they show. */
+function noiseDataset({ image, classes, points }: BenchShape): Dataset {
+  const dimension = product(image), pixels = createRng(0).fork("images").normal(points * dimension);
+  const labels = balancedLabels(points, classes);
+  return {
+    name: "noise",
+    split: "train",
+    size: points,
+    shape: image,
+    classes,
+    digest: hashOf({ image, classes, points }),
+    labels,
+    gather(rows) {
+      const data = new Float32Array(rows.length * dimension);
+      rows.forEach((row, i) => data.set(pixels.subarray(row * dimension, (row + 1) * dimension), i * dimension));
+      return Promise.resolve({ data, labels: Int32Array.from(rows, (row) => labels[row]!) });
+    },
+  };
+}
+
+const product = (shape: readonly number[]) => shape.reduce((size, n) => size * n, 1);

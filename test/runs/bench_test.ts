@@ -1,0 +1,101 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { parseBench } from "../../lib/results/bench.ts";
+
+const cli = new URL("../../lib/cli.ts", import.meta.url).pathname;
+
+async function bench(...args: string[]) {
+  const words = ["run", "--quiet", "-A", cli, "bench", ...args];
+  const output = await new Deno.Command(Deno.execPath(), { args: words, env: { NO_COLOR: "1" } }).output();
+  const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code: output.code, stdout: stdout!, stderr: stderr! };
+}
+
+/** Stands where PyTorch would: answers as the project's script does, and computes nothing. */
+const stand = `#!/bin/sh
+while read -r line; do
+  case "$line" in
+    *threads*) echo '{"version": "0.0.0"}' ;;
+    *decode*) echo '{"error": "TypeError: no such thing"}' ;;
+    *) echo '{"processor": 0.25}' ;;
+  esac
+done
+`;
+
+Deno.test("bench times every case in every way beside PyTorch, leaks nothing, and keeps what it found", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = join(folder, "found.json"), python = join(folder, "python");
+    await Deno.writeTextFile(python, stand, { mode: 0o755 });
+    const args = "--shapes tiny --ways eager,traced,wasm --rounds 2 --seconds 0.001 --quiet --against pytorch".split(
+      " ",
+    );
+    const { code, stdout, stderr } = await bench(...args, "--python", python, "--out", path);
+    assertEquals([code, stderr], [0, ""]);
+    const report = parseBench(path, await Deno.readTextFile(path));
+    assertEquals(await Deno.readTextFile(join(folder, "found.md")), stdout.trimEnd() + "\n");
+    const names = report.cases.map(({ name }) => name);
+    assertEquals(names.slice(0, 5), ["train FM", "train SD-FM", "train NFM", "train teacher", "sample NFE 31"]);
+    assertEquals(new Set(report.cases.map(({ leaked }) => leaked)), new Set([0]));
+    for (const { name, variants, ratios } of report.cases) {
+      assertStringIncludes(stdout, `| ${name} |`);
+      const own = variants.traced;
+      assert(own && !("failed" in own) && own.median > 0 && own.low <= own.median && own.median <= own.high, name);
+      for (const ratio of Object.values(ratios)) assert(ratio.median > 0);
+    }
+    const decoding = report.cases.find(({ name }) => name === "decode teacher")!;
+    assertEquals(decoding.variants["PyTorch"], { failed: "TypeError: no such thing" });
+    const step = report.cases[0]!.variants["PyTorch"]!;
+    assert(!("failed" in step) && step.processor === 250);
+    assertEquals(report.pytorch, "0.0.0");
+    assert(report.peakMegabytes > 0 && Object.values(report.start).every(({ median }) => median > 0));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+const mistakes: readonly (readonly [args: string[], message: string])[] = [
+  [["--shapes", "quik"], '--shapes quik: expected one of tiny, quick, desk, wide, large; did you mean "quick"?'],
+  [["--cases", "trian"], "--cases trian: expected one of train FM, train SD-FM"],
+  [["--rounds", "0"], "--rounds 0: expected a number above 0"],
+  [["--against", "jax"], "--against jax: expected one of pytorch"],
+  [["table4"], 'bench takes options only; what is "table4"?'],
+  [["--round", "3"], "There is no option --round; expected one of"],
+  [["--against", "pytorch", "--python", "/no/python", "--ways", "wasm"], "Cannot run /no/python"],
+];
+
+for (const [args, message] of mistakes) {
+  Deno.test(`bench ${args.join(" ")} is one line on standard error and exit 2`, async () => {
+    const { code, stdout, stderr } = await bench(...args);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, message);
+    assertEquals(stderr.trimEnd().split("\n").length, 1);
+  });
+}
+
+Deno.test("bench compiles with XLA where asked, and prints JSON", async () => {
+  const { code, stdout } = await bench(
+    "--shapes",
+    "tiny",
+    "--cases",
+    "decode",
+    "--ways",
+    "traced,xla",
+    "--rounds",
+    "1",
+    "--seconds",
+    "0.001",
+    "--json",
+    "--quiet",
+  );
+  assertEquals(code, 0);
+  assertEquals(parseBench("standard output", stdout).cases.map(({ name }) => name), ["decode teacher"]);
+});
+
+Deno.test("bench --help teaches the shapes, the ways and PyTorch", async () => {
+  const { code, stdout } = await bench("--help");
+  assertEquals(code, 0);
+  for (const word of ["deno task bench --against pytorch", "--shapes", "width 256, 49 tokens", "results/bench/"]) {
+    assertStringIncludes(stdout, word);
+  }
+});
