@@ -15,6 +15,9 @@ export const training = z.strictObject({
   microBatches: z.int().min(1).default(1).describe(
     "Pieces a batch is computed in, to save memory; no effect on results",
   ),
+  recompute: z.boolean().exactOptional().describe(
+    "Compute layers again for their gradients instead of keeping them, to save memory; no effect on results",
+  ),
   learningRate: z.number().positive().max(1).describe("Peak rate of AdamW"),
   schedule: z.enum(["constant", "cosine"]).default("constant").describe("Course of the rate after the warm-up"),
   warmupSteps: z.int().min(0).default(0).describe("Steps of linear rise to the peak rate"),
@@ -30,7 +33,7 @@ export const training = z.strictObject({
 });
 
 /** How an autoencoder is trained: it sees no labels. */
-export const autoencoderTraining = training.omit({ labelDropout: true }).extend({
+export const autoencoderTraining = training.omit({ labelDropout: true, recompute: true }).extend({
   klWeight: z.number().min(0).describe("β: weight of the mean KL per latent dimension, beside the mean squared error"),
 });
 

@@ -27,6 +27,8 @@ export interface TrainedCost extends StepCost {
   readonly microBatch: number;
   /** Bytes that each sample more of a micro-batch adds. */
   readonly sampleBytes: number;
+  /** The most that is in memory at once where layers are computed again for their gradients. */
+  readonly recomputedBytes: number;
 }
 
 export interface StudentCost extends TrainedCost {
@@ -75,8 +77,10 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
     student: ({ student }) =>
       once(["student", student.model, student.training], async () => {
         const velocity = velocityOf(student, train), { patch, depth } = student.model;
+        const trainee = (training: TrainingRecipe) =>
+          studentTrainee(velocityOf({ ...student, training }, train), shape);
         return {
-          ...await trained(studentTrainee(velocity, shape), student.training, tokensOf(shape, patch), depth),
+          ...await trained(trainee, student.training, tokensOf(shape, patch), depth),
           forward: (await velocityWork(velocity, shape)).flops,
           drawingBytes: (await velocityWork(velocity, shape, recipe.evaluation.batch)).peakBytes,
         };
@@ -85,8 +89,9 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
       once(["teacher", teacher.model, teacher.training, student.training.batch], async () => {
         const flow = flowOf(teacher, train), { patch, blocks } = teacher.model;
         const layers = blocks.reduce((sum, layers) => sum + layers, 0);
+        const trainee = (training: TrainingRecipe) => teacherTrainee(flowOf({ ...teacher, training }, train), shape);
         return {
-          ...await trained(teacherTrainee(flow, shape), teacher.training, tokensOf(shape, patch), layers),
+          ...await trained(trainee, teacher.training, tokensOf(shape, patch), layers),
           forward: (await encodeWork(flow, shape)).flops,
           denoise: (await denoiseWork(flow, shape)).flops,
           encodingBytes: (await encodeWork(flow, shape, student.training.batch)).peakBytes,
@@ -115,18 +120,19 @@ export async function autoencoderCost(recipe: ResolvedRecipe, { images: { train 
 }
 
 async function trained(
-  trainee: Trainee,
+  traineeOf: (training: TrainingRecipe) => Trainee,
   training: TrainingRecipe,
   tokens: number,
   layers: number,
 ): Promise<TrainedCost> {
-  const plan = planOf(training), microBatch = training.batch / training.microBatches;
+  const plan = planOf(training), microBatch = training.batch / training.microBatches, trainee = traineeOf(training);
   const cost = await stepCost(trainee, plan);
+  const recomputing = await stepCost(traineeOf({ ...training, recompute: true }), plan);
   // A pass of other samples tells what each of them adds.
   const other = Math.max(1, Math.round(microBatch / 2)) === microBatch ? microBatch + 1 : Math.round(microBatch / 2);
   const beside = await stepCost(trainee, { ...plan, batch: other * training.microBatches });
   const sampleBytes = Math.max(0, (cost.peakBytes - beside.peakBytes) / (microBatch - other));
-  return { ...cost, tokens, layers, microBatch, sampleBytes };
+  return { ...cost, tokens, layers, microBatch, sampleBytes, recomputedBytes: recomputing.peakBytes };
 }
 
 const planOf = (training: Omit<TrainingRecipe, "labelDropout">) => ({
