@@ -156,6 +156,8 @@ export const recipeSchema = z.strictObject({
     images: z.int().min(2).default(10000)
       .describe("Images of each split, at most, for the teacher's likelihood, its prior mismatch and held-out z"),
     batch: z.int().min(1).describe("Samples drawn at a time; no effect on results"),
+    denoiseBatch: z.int().min(1).exactOptional()
+      .describe("Samples of the teacher denoised at a time, to save memory; no effect on results"),
     pictures: z.int().min(1).default(8).describe("Images of each class that the metric `samples` draws"),
     metrics: metrics.describe("What to measure, in the order of the report"),
     latency: latency.exactOptional().describe("How the metric `latency` times"),

@@ -24,7 +24,7 @@ export async function modelTable(rows: readonly RowPlan[], models: ModelCosts): 
         line(name, ofTeacher, {
           trains: teacher?.training !== undefined,
           beside: 0,
-          ...(draws && { drawing: ofTeacher.denoisingBytes }),
+          ...(draws && { drawing: ofTeacher.drawingBytes }),
         }),
       );
     }

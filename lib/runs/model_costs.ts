@@ -1,5 +1,7 @@
 import { classifierWork, inceptionWork } from "../metrics/feature_cost.ts";
 import { denoiseWork, encodeWork, imagesWork, latentsWork, velocityWork } from "../models/cost.ts";
+import type { FlowDefinition } from "../models/types.ts";
+import { parameterCount } from "../nn/parameters.ts";
 import type { ImageShape } from "../nn/patches.ts";
 import type { ResolvedRecipe, RowRecipe, TrainingRecipe } from "../recipes/types.ts";
 import {
@@ -45,8 +47,8 @@ export interface TeacherCost extends TrainedCost {
   readonly denoise: number;
   /** Bytes while a batch of a student's training is encoded. */
   readonly encodingBytes: number;
-  /** Bytes while a batch of the teacher's own samples is denoised. */
-  readonly denoisingBytes: number;
+  /** Bytes while the teacher's own samples are decoded with guidance, or denoised, whichever takes more. */
+  readonly drawingBytes: number;
 }
 
 /** Operations of one image through the networks that models are measured with. */
@@ -73,6 +75,7 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
     return counted.get(name) as Promise<Cost>;
   };
   const { shape } = train;
+  const { batches = [] } = recipe.evaluation.latency ?? {}, largest = Math.max(teacherBatch, ...batches);
   return {
     student: ({ student }) =>
       once(["student", student.model, student.training], async () => {
@@ -87,7 +90,7 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
       }),
     teacher: ({ teacher, student }) =>
       once(["teacher", teacher.model, teacher.training, student.training.batch], async () => {
-        const flow = flowOf(teacher, train), { patch, blocks } = teacher.model;
+        const flow = flowOf(teacher, train), { patch, width, blocks } = teacher.model;
         const layers = blocks.reduce((sum, layers) => sum + layers, 0);
         const trainee = (training: TrainingRecipe) => teacherTrainee(flowOf({ ...teacher, training }, train), shape);
         return {
@@ -95,7 +98,10 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
           forward: (await encodeWork(flow, shape)).flops,
           denoise: (await denoiseWork(flow, shape)).flops,
           encodingBytes: (await encodeWork(flow, shape, student.training.batch)).peakBytes,
-          denoisingBytes: (await denoiseWork(flow, shape, teacherBatch)).peakBytes,
+          drawingBytes: Math.max(
+            decodingBytes(flow, 2 * largest, tokensOf(shape, patch) * width * Math.max(...blocks)),
+            (await denoiseWork(flow, shape, Math.min(recipe.evaluation.denoiseBatch ?? largest, largest))).peakBytes,
+          ),
         };
       }),
     images: () =>
@@ -133,6 +139,11 @@ async function trained(
   const beside = await stepCost(trainee, { ...plan, batch: other * training.microBatches });
   const sampleBytes = Math.max(0, (cost.peakBytes - beside.peakBytes) / (microBatch - other));
   return { ...cost, tokens, layers, microBatch, sampleBytes, recomputedBytes: recomputing.peakBytes };
+}
+
+/** Weights, flat and unpacked, and the keys and values of the deepest block. */
+function decodingBytes({ specs }: FlowDefinition, rows: number, cached: number): number {
+  return 4 * (2 * parameterCount(specs) + 2 * rows * cached);
 }
 
 const planOf = (training: Omit<TrainingRecipe, "labelDropout">) => ({
