@@ -25,6 +25,8 @@ export interface TensorMetadata {
 export interface Recorder {
   create(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
   execute(name: string, attributes: readonly Attribute[], inputs: readonly number[]): TensorMetadata[];
+  /** The operations that `record` executes are to wait for the tensor `id`, which is none of their inputs. */
+  waiting<Result>(id: number, record: () => Result): Result;
   read(): never;
 }
 

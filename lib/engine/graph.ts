@@ -21,8 +21,11 @@ export interface PlaceFacts {
 export interface Graph {
   parameter(dtype: number, shape: readonly number[]): Place;
   constant(dtype: number, shape: readonly number[], values: ArrayLike<number>): Place;
-  /** @returns the outputs of the new operation */
-  operation(type: string, attributes: readonly Attribute[], inputs: readonly Place[]): Place[];
+  /**
+   * @param after what the operation waits for besides its inputs
+   * @returns the outputs of the new operation
+   */
+  operation(type: string, attributes: readonly Attribute[], inputs: readonly Place[], after?: Place): Place[];
   /** @throws {Error} if the shape depends on values that are not there */
   factsOf(place: Place): PlaceFacts;
   /**
@@ -48,8 +51,8 @@ export function createGraph(tf: TensorFlow, name: string): Graph {
     sources.set(addressOf(operation), inputs);
     return operation;
   };
-  const operation: Graph["operation"] = (type, attributes, inputs) => {
-    const made = node(type, inputs, (op) => {
+  const operation: Graph["operation"] = (type, attributes, inputs, after) => {
+    const made = node(type, after ? [...inputs, after] : inputs, (op) => {
       let next = 0;
       for (const count of inputCounts(tf, pointer, type, attributes)) {
         if (count === undefined) {
@@ -60,6 +63,7 @@ export function createGraph(tf: TensorFlow, name: string): Graph {
           c.TF_AddInputList(op, list, count);
         }
       }
+      if (after) c.TF_AddControlInput(op, after.operation);
       for (const attribute of attributes) {
         if (!inferred(type).includes(attribute.name)) setAttribute(tf, "graph", op, attribute);
       }

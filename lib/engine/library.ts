@@ -54,6 +54,7 @@ const functions = {
     result: "void",
   },
   TF_AddInput: { parameters: [pointer, { struct: [pointer, "i32"] }], result: "void" },
+  TF_AddControlInput: { parameters: [pointer, pointer], result: "void" },
   TF_AddInputList: { parameters: [pointer, buffer, "i32"], result: "void" },
   TF_SetAttrType: { parameters: [pointer, buffer, "i32"], result: "void" },
   TF_SetAttrBool: { parameters: [pointer, buffer, "u8"], result: "void" },

@@ -59,6 +59,7 @@ function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
     if (!place) throw fromOutside(name);
     return place;
   };
+  let waitsFor: Place | undefined;
   const recorder: Recorder = {
     create(shape, dtype, values) {
       // 64-bit scalars are made by the kernels themselves, past the backend.
@@ -66,7 +67,16 @@ function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
       return own(graph.constant(dtype, shape, values)).id;
     },
     execute: (type, attributes: readonly Attribute[], inputs) =>
-      graph.operation(type, attributes, inputs.map(placeOf)).map(own),
+      graph.operation(type, attributes, inputs.map(placeOf), waitsFor).map(own),
+    waiting(id, record) {
+      const before = waitsFor;
+      waitsFor = placeOf(id);
+      try {
+        return record();
+      } finally {
+        waitsFor = before;
+      }
+    },
     read() {
       throw new Error(`Recording ${name}: it reads the value of a tensor, which a recorded function cannot`);
     },

@@ -1,12 +1,13 @@
 import { Problem } from "../core/problem.ts";
-import { type Tensor, tf } from "../engine/mod.ts";
+import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
+import { recomputed } from "../engine/recompute.ts";
 import { geluTanh, silu } from "../nn/activations.ts";
 import { attend, type AttentionShape } from "../nn/attention.ts";
 import { classMixingWithExtra, gridFeatures, timeFeatures } from "../nn/embeddings.ts";
 import { standardize } from "../nn/layer_norm.ts";
 import { linear } from "../nn/linear.ts";
 import { product } from "../nn/product.ts";
-import type { Init, Parameters, ParameterSpec } from "../nn/parameters.ts";
+import { type Init, type Parameters, type ParameterSpec, within } from "../nn/parameters.ts";
 import { channelsFirst, type ImageShape, patchify, unpatchify } from "../nn/patches.ts";
 import type { VelocityDefinition } from "./types.ts";
 
@@ -20,6 +21,8 @@ export interface SitOptions {
   readonly heads: number;
   /** Multiplies t before its embedding; SiT feeds the raw t, so 1 if not said. */
   readonly timeScale?: number;
+  /** Compute each block again for its gradient instead of keeping what it computed: the same numbers for less memory. */
+  readonly recompute?: boolean;
 }
 
 /** Width of the sinusoidal features of t, and ε of the layer normalisations, as in the reference. */
@@ -58,36 +61,50 @@ function network(
   x: Tensor,
   t: Tensor,
   labels: Tensor,
-  { patch, width, depth, heads, timeScale = 1 }: SitOptions,
+  { patch, width, depth, heads, timeScale = 1, recompute = false }: SitOptions,
   shape: ImageShape,
   classes: number,
 ): Tensor {
   const [channels, height, columns] = shape;
   const batch = x.shape[0]!, tokens = (height / patch) * (columns / patch);
   const attention: AttentionShape = { batch, tokens, heads, headWidth: width / heads };
-  const dense = (name: string, x: Tensor) => linear(x, params[`${name}.weight`]!, params[`${name}.bias`]!);
   const patchWeight = params["x_embedder.proj.weight"]!.reshape([width, channels * patch * patch]);
   const embedded = linear(patchify(x, patch), patchWeight, params["x_embedder.proj.bias"]!);
   const features = timeFeatures(timeScale === 1 ? t : tf.mul(t, timeScale), timeWidth);
-  const time = dense("t_embedder.mlp.2", silu(dense("t_embedder.mlp.0", features)));
+  const time = dense(params, "t_embedder.mlp.2", silu(dense(params, "t_embedder.mlp.0", features)));
   const table = params["y_embedder.embedding_table.weight"]!;
   const label = product(classMixingWithExtra(labels, classes), table);
   const conditioning = silu(tf.add(time, label));
-  const modulations = (name: string, count: number) =>
-    tf.split(dense(`${name}.adaLN_modulation.1`, conditioning).reshape([batch, count, width]), count, 1);
-  let h: Tensor = tf.add(embedded, gridFeatures(height / patch, columns / patch, width));
-  for (let i = 0; i < depth; i++) {
-    const name = `blocks.${i}`;
-    const [shift, scale, gate, mlpShift, mlpScale, mlpGate] = modulations(name, 6) as Tensor[];
-    const qkv = dense(`${name}.attn.qkv`, modulated(h, shift!, scale!));
-    const attended = dense(`${name}.attn.proj`, attend(qkv.reshape([batch * tokens, 3 * width]), attention));
-    h = tf.add(h, tf.mul(attended.reshape([batch, tokens, width]), gate!));
-    const hidden = geluTanh(dense(`${name}.mlp.fc1`, modulated(h, mlpShift!, mlpScale!)));
-    h = tf.add(h, tf.mul(dense(`${name}.mlp.fc2`, hidden), mlpGate!));
-  }
-  const [shift, scale] = modulations("final_layer", 2) as [Tensor, Tensor];
-  const output = dense("final_layer.linear", modulated(h, shift, scale));
+  const inputs = tf.add(embedded, gridFeatures(height / patch, columns / patch, width));
+  const run = (given: Tensors) => block(given, attention);
+  const layer = recompute ? recomputed(run) : run;
+  let h: Tensor = inputs;
+  for (let i = 0; i < depth; i++) h = layer({ h, conditioning, ...within(params, `blocks.${i}`) });
+  const last = within(params, "final_layer");
+  const [shift, scale] = modulations(last, conditioning, 2) as [Tensor, Tensor];
+  const output = dense(last, "linear", modulated(h, shift, scale));
   return unpatchify(channelsFirst(output, channels), patch, shape);
+}
+
+/** One block, from its own parameters, `conditioning` `[batch, width]` and the tokens `h` `[batch, tokens, width]`. */
+function block({ h, conditioning, ...own }: Tensors, attention: AttentionShape): Tensor {
+  const [batch, tokens, width] = h!.shape as [number, number, number];
+  const [shift, scale, gate, mlpShift, mlpScale, mlpGate] = modulations(own, conditioning!, 6) as Tensor[];
+  const qkv = dense(own, "attn.qkv", modulated(h!, shift!, scale!));
+  const attended = dense(own, "attn.proj", attend(qkv.reshape([batch * tokens, 3 * width]), attention));
+  const mixed = tf.add(h!, tf.mul(attended.reshape([batch, tokens, width]), gate!));
+  const hidden = geluTanh(dense(own, "mlp.fc1", modulated(mixed, mlpShift!, mlpScale!)));
+  return tf.add(mixed, tf.mul(dense(own, "mlp.fc2", hidden), mlpGate!));
+}
+
+function dense(params: Parameters, name: string, x: Tensor): Tensor {
+  return linear(x, params[`${name}.weight`]!, params[`${name}.bias`]!);
+}
+
+/** `count` modulations of a layer, `[batch, 1, width]` each. */
+function modulations(own: Parameters, conditioning: Tensor, count: number): Tensor[] {
+  const [batch, width] = conditioning.shape as [number, number];
+  return tf.split(dense(own, "adaLN_modulation.1", conditioning).reshape([batch, count, width]), count, 1);
 }
 
 /** Normalised tokens `[batch, tokens, width]`, scaled by 1 + scale and shifted, both `[batch, 1, width]`. */

@@ -17,6 +17,8 @@ export interface TarflowOptions {
   readonly headWidth: number;
   /** Attention layers of each block, from data to noise; odd blocks read the tokens from the end. */
   readonly blocks: readonly number[];
+  /** Compute each layer again for its gradient instead of keeping what it computed: the same numbers for less memory. */
+  readonly recompute?: boolean;
 }
 
 /**
@@ -94,7 +96,7 @@ function encodeTokens(
 }
 
 function checkedSizes(options: TarflowOptions, [channels, height, columns]: ImageShape, classes: number): BlockSizes {
-  const { patch, width, headWidth, blocks } = options;
+  const { patch, width, headWidth, blocks, recompute = false } = options;
   const whole = (name: string, value: number, least: number) => {
     if (Number.isSafeInteger(value) && value >= least) return;
     throw new Problem(
@@ -125,5 +127,5 @@ function checkedSizes(options: TarflowOptions, [channels, height, columns]: Imag
       `tarflow: patch ${patch} covers the whole image, so no token has another before it; choose a smaller one`,
     );
   }
-  return { tokens, tokenWidth: channels * patch * patch, width, headWidth, classes };
+  return { tokens, tokenWidth: channels * patch * patch, width, headWidth, classes, recompute };
 }

@@ -1,10 +1,11 @@
-import { type Tensor, tf } from "../engine/mod.ts";
+import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
+import { recomputed } from "../engine/recompute.ts";
 import { gelu } from "../nn/activations.ts";
 import { attend, type AttentionShape } from "../nn/attention.ts";
 import { foldNorm, standardize } from "../nn/layer_norm.ts";
 import { linear } from "../nn/linear.ts";
 import { product } from "../nn/product.ts";
-import type { Init, Parameters, ParameterSpec } from "../nn/parameters.ts";
+import { type Init, type Parameters, type ParameterSpec, within } from "../nn/parameters.ts";
 
 /** The sizes that the blocks of one TarFlow share. */
 export interface BlockSizes {
@@ -15,6 +16,8 @@ export interface BlockSizes {
   readonly headWidth: number;
   /** 0: no class table. */
   readonly classes: number;
+  /** Compute each layer again for its gradient instead of keeping what it computed. */
+  readonly recompute?: boolean;
 }
 
 /** One block's own parameters, by their names within the block. */
@@ -63,12 +66,7 @@ function normSpecs(name: string, width: number): ParameterSpec[] {
 
 /** The parameters of block `index`, by their names within the block. */
 export function parametersOfBlock(params: Parameters, index: number): BlockParameters {
-  const prefix = `blocks.${index}.`;
-  return Object.fromEntries(
-    Object.entries(params).filter(([name]) => name.startsWith(prefix)).map((
-      [name, x],
-    ) => [name.slice(prefix.length), x]),
-  );
+  return within(params, `blocks.${index}`);
 }
 
 /** How many attention layers `block` has. */
@@ -113,14 +111,19 @@ export function condition(
   flipped: boolean,
   sizes: BlockSizes,
 ): Conditioning {
-  const { tokens, tokenWidth, width, headWidth } = sizes;
+  const { tokens, tokenWidth, width, headWidth, recompute } = sizes;
   const batch = x.shape[0]!;
   const shape: AttentionShape = { batch, tokens, heads: width / headWidth, headWidth };
   const projected = linear(x, block["proj_in.weight"]!);
   const rows = rowEmbedding(block, mixing, sizes);
   const embedded = tf.add(tf.add(projected, block["pos_embed"]!), rows.reshape([-1, 1, width]));
   let h = embedded.reshape([batch * tokens, width]);
-  for (let i = 0; i < layerCount(block); i++) h = attentionLayer(block, `attn_blocks.${i}`, h, shape, mask);
+  const attention = (given: Tensors) => attentionLayer(given, shape);
+  const again = recomputed(attention);
+  for (let i = 0; i < layerCount(block); i++) {
+    const own = { h, ...within(block, `attn_blocks.${i}`) };
+    h = recompute ? again(own, { mask }) : attention({ ...own, mask });
+  }
   const { weight, bias } = layer(block, "proj_out");
   const output = linear(h, weight, bias).reshape([batch, tokens, 2 * tokenWidth]);
   // Token i is conditioned by the output at the token before it; the first one by nothing: zeros.
@@ -130,13 +133,14 @@ export function condition(
   return { logScale, shift };
 }
 
-function attentionLayer(block: BlockParameters, name: string, h: Tensor, shape: AttentionShape, mask: Tensor): Tensor {
-  const qkv = foldNorm(layer(block, `${name}.attention.norm`), layer(block, `${name}.attention.qkv`));
-  const mixed = attend(linear(standardize(h, normEps), qkv.weight, qkv.bias), shape, mask);
-  const proj = layer(block, `${name}.attention.proj`);
-  const attended = tf.add(h, linear(mixed, proj.weight, proj.bias));
-  const up = foldNorm(layer(block, `${name}.mlp.norm`), layer(block, `${name}.mlp.main.0`));
-  const down = layer(block, `${name}.mlp.main.2`);
+/** One layer, from its own parameters, the tokens `h` `[batch·tokens, width]` and the mask. */
+function attentionLayer({ h, mask, ...own }: Tensors, shape: AttentionShape): Tensor {
+  const qkv = foldNorm(layer(own, "attention.norm"), layer(own, "attention.qkv"));
+  const mixed = attend(linear(standardize(h!, normEps), qkv.weight, qkv.bias), shape, mask);
+  const proj = layer(own, "attention.proj");
+  const attended = tf.add(h!, linear(mixed, proj.weight, proj.bias));
+  const up = foldNorm(layer(own, "mlp.norm"), layer(own, "mlp.main.0"));
+  const down = layer(own, "mlp.main.2");
   const hidden = gelu(linear(standardize(attended, normEps), up.weight, up.bias));
   return tf.add(attended, linear(hidden, down.weight, down.bias));
 }

@@ -50,3 +50,11 @@ export function initialize(specs: readonly ParameterSpec[], rng: Rng): Float32Ar
   }
   return flat;
 }
+
+/** The parameters whose names begin with `prefix` and a point, by the rest of their names. */
+export function within(params: Parameters, prefix: string): Parameters {
+  const start = `${prefix}.`;
+  return Object.fromEntries(
+    Object.entries(params).filter(([name]) => name.startsWith(start)).map(([name, x]) => [name.slice(start.length), x]),
+  );
+}

@@ -15,6 +15,9 @@ export const training = z.strictObject({
   microBatches: z.int().min(1).default(1).describe(
     "Pieces a batch is computed in, to save memory; no effect on results",
   ),
+  recompute: z.boolean().exactOptional().describe(
+    "Compute layers again for their gradients instead of keeping them, to save memory; no effect on results",
+  ),
   learningRate: z.number().positive().max(1).describe("Peak rate of AdamW"),
   schedule: z.enum(["constant", "cosine"]).default("constant").describe("Course of the rate after the warm-up"),
   warmupSteps: z.int().min(0).default(0).describe("Steps of linear rise to the peak rate"),
@@ -30,7 +33,7 @@ export const training = z.strictObject({
 });
 
 /** How an autoencoder is trained: it sees no labels. */
-export const autoencoderTraining = training.omit({ labelDropout: true }).extend({
+export const autoencoderTraining = training.omit({ labelDropout: true, recompute: true }).extend({
   klWeight: z.number().min(0).describe("β: weight of the mean KL per latent dimension, beside the mean squared error"),
 });
 
@@ -153,6 +156,8 @@ export const recipeSchema = z.strictObject({
     images: z.int().min(2).default(10000)
       .describe("Images of each split, at most, for the teacher's likelihood, its prior mismatch and held-out z"),
     batch: z.int().min(1).describe("Samples drawn at a time; no effect on results"),
+    denoiseBatch: z.int().min(1).exactOptional()
+      .describe("Samples of the teacher denoised at a time, to save memory; no effect on results"),
     pictures: z.int().min(1).default(8).describe("Images of each class that the metric `samples` draws"),
     metrics: metrics.describe("What to measure, in the order of the report"),
     latency: latency.exactOptional().describe("How the metric `latency` times"),

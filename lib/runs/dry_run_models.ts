@@ -6,8 +6,9 @@ const notes =
   `Operations: two for each multiply-add of matrix products and convolutions, attention included, nothing for
 the rest, counted over what the model executes; a training step is forward and backward. Memory: all tensors that are
 there at once, in float32. State is weights, their average and the optimizer's two moments; peak is state, gradients,
-copies and the activations of a micro-batch, with the teacher's weights where the student learns from one; drawing is
-the largest batch of samples in evaluation. What the engine's kernels take for themselves comes on top.`;
+copies and the activations of a micro-batch, with the teacher's weights where the student learns from one, and beside it
+the same with training.recompute, which computes layers again for their gradients; drawing is the largest batch of
+samples in evaluation. What the engine's kernels take for themselves comes on top.`;
 
 /** What the models of a recipe take, as a table with its conventions. */
 export async function modelTable(rows: readonly RowPlan[], models: ModelCosts): Promise<string> {
@@ -22,8 +23,8 @@ export async function modelTable(rows: readonly RowPlan[], models: ModelCosts): 
         name,
         line(name, ofTeacher, {
           trains: teacher?.training !== undefined,
-          peak: ofTeacher.peakBytes,
-          ...(draws && { drawing: ofTeacher.denoisingBytes }),
+          beside: 0,
+          ...(draws && { drawing: ofTeacher.drawingBytes }),
         }),
       );
     }
@@ -31,12 +32,12 @@ export async function modelTable(rows: readonly RowPlan[], models: ModelCosts): 
     const { width, patch, depth } = row.student.model, cost = await models.student(row);
     const name = `student SiT-${depth}×${width}/${patch}${teacher ? " with teacher" : ""}`;
     const beside = teacher ? 4 * ofTeacher!.parameters : 0;
-    const encoding = teacher ? cost.stateBytes + ofTeacher!.encodingBytes : 0;
     lines.set(
       name,
       line(name, cost, {
         trains: students.length > 0,
-        peak: Math.max(cost.peakBytes + beside, encoding),
+        beside,
+        atLeast: teacher ? cost.stateBytes + ofTeacher!.encodingBytes : 0,
         drawing: cost.drawingBytes,
       }),
     );
@@ -50,8 +51,9 @@ export async function modelTable(rows: readonly RowPlan[], models: ModelCosts): 
       "training",
       "micro-batch",
       "state",
-      "+ a sample",
+      "a sample",
       "peak",
+      "recomputed",
       "drawing",
     ],
     style: { head: [], border: [], compact: true },
@@ -63,10 +65,11 @@ export async function modelTable(rows: readonly RowPlan[], models: ModelCosts): 
 function line(
   name: string,
   cost: TrainedCost & Pick<StudentCost | TeacherCost, "forward">,
-  { trains, peak, drawing }: { trains: boolean; peak: number; drawing?: number },
+  { trains, beside, atLeast = 0, drawing }: { trains: boolean; beside: number; atLeast?: number; drawing?: number },
 ): string[] {
   const { parameters, tokens, forward, flops, microBatch, stateBytes, sampleBytes } = cost;
-  const training = [`${microBatch}`, ...[stateBytes, sampleBytes, peak].map(bytesInWords)];
+  const peaks = [cost.peakBytes, cost.recomputedBytes].map((bytes) => Math.max(bytes + beside, atLeast));
+  const training = [`${microBatch}`, ...[stateBytes, sampleBytes, ...peaks].map(bytesInWords)];
   return [
     name,
     parameters.toLocaleString("en"),

@@ -34,6 +34,8 @@ export interface LatencyInputs {
   readonly flow: NormalizingFlow;
   /** η of paper §2.2: the teacher's samples are denoised by it. */
   readonly noiseStd: number;
+  /** As the evaluation's. */
+  readonly denoiseBatch?: number;
   readonly student: VelocityModel;
   readonly samplers: readonly SamplerRecipe[];
   /** Samples drawn at once. */
@@ -76,7 +78,8 @@ export async function measureLatency(inputs: LatencyInputs): Promise<Record<stri
 const teacherName = "teacher", decodingName = "decoding";
 
 function contenders(inputs: LatencyInputs, noise: Tensor, labels: Tensor): Contenders {
-  const { flow, noiseStd, student, samplers, guidance, guidanceWeight } = inputs;
+  const { flow, noiseStd, denoiseBatch, student, samplers, guidance, guidanceWeight } = inputs;
+  const slices = denoiseBatch === undefined ? {} : { denoiseBatch };
   const weight = guidance === "unguided" ? 1 : guidanceWeight;
   const guided: { guidance?: FlowGuidance } = weight === 1 ? {} : { guidance: { weight, annealed: true } };
   const field = withGuidance(student, weight);
@@ -86,7 +89,7 @@ function contenders(inputs: LatencyInputs, noise: Tensor, labels: Tensor): Conte
     data.dispose();
   };
   return {
-    [teacherName]: run(teacherSource(flow, { noiseStd, ...guided })),
+    [teacherName]: run(teacherSource(flow, { noiseStd, ...slices, ...guided })),
     [decodingName]: run(teacherSource(flow, guided)),
     ...Object.fromEntries(
       samplers.map((options) => [samplerName(options), run(studentSource(sampler(options), field))]),
@@ -138,14 +141,15 @@ export function freshModels(row: RowRecipe, dataset: Dataset, rng: Rng) {
  * stopped goes on from there.
  */
 export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, folder: string): Promise<void> {
-  const { samplers, guidance, latency } = recipe.evaluation;
+  const { samplers, guidance, latency, denoiseBatch } = recipe.evaluation;
   const { shape, classes } = bench.train;
   const rng = createRng(0).fork("latency");
   const { flow, student, dispose } = freshModels(row, bench.train, rng);
   try {
     const { noiseStd } = row.teacher;
     const { batches, repeats, guidanceWeight } = latency!;
-    const models = { row: row.name, flow, student, noiseStd, samplers, shape, classes };
+    const slices = denoiseBatch === undefined ? {} : { denoiseBatch };
+    const models = { row: row.name, flow, student, noiseStd, ...slices, samplers, shape, classes };
     const figures: Record<string, Measurement> = {};
     for (const kind of guidance) {
       for (const batch of batches) {

@@ -1,5 +1,7 @@
 import { classifierWork, inceptionWork } from "../metrics/feature_cost.ts";
 import { denoiseWork, encodeWork, imagesWork, latentsWork, velocityWork } from "../models/cost.ts";
+import type { FlowDefinition } from "../models/types.ts";
+import { parameterCount } from "../nn/parameters.ts";
 import type { ImageShape } from "../nn/patches.ts";
 import type { ResolvedRecipe, RowRecipe, TrainingRecipe } from "../recipes/types.ts";
 import {
@@ -27,6 +29,8 @@ export interface TrainedCost extends StepCost {
   readonly microBatch: number;
   /** Bytes that each sample more of a micro-batch adds. */
   readonly sampleBytes: number;
+  /** The most that is in memory at once where layers are computed again for their gradients. */
+  readonly recomputedBytes: number;
 }
 
 export interface StudentCost extends TrainedCost {
@@ -43,8 +47,8 @@ export interface TeacherCost extends TrainedCost {
   readonly denoise: number;
   /** Bytes while a batch of a student's training is encoded. */
   readonly encodingBytes: number;
-  /** Bytes while a batch of the teacher's own samples is denoised. */
-  readonly denoisingBytes: number;
+  /** Bytes while the teacher's own samples are decoded with guidance, or denoised, whichever takes more. */
+  readonly drawingBytes: number;
 }
 
 /** Operations of one image through the networks that models are measured with. */
@@ -71,26 +75,33 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
     return counted.get(name) as Promise<Cost>;
   };
   const { shape } = train;
+  const { batches = [] } = recipe.evaluation.latency ?? {}, largest = Math.max(teacherBatch, ...batches);
   return {
     student: ({ student }) =>
       once(["student", student.model, student.training], async () => {
         const velocity = velocityOf(student, train), { patch, depth } = student.model;
+        const trainee = (training: TrainingRecipe) =>
+          studentTrainee(velocityOf({ ...student, training }, train), shape);
         return {
-          ...await trained(studentTrainee(velocity, shape), student.training, tokensOf(shape, patch), depth),
+          ...await trained(trainee, student.training, tokensOf(shape, patch), depth),
           forward: (await velocityWork(velocity, shape)).flops,
           drawingBytes: (await velocityWork(velocity, shape, recipe.evaluation.batch)).peakBytes,
         };
       }),
     teacher: ({ teacher, student }) =>
       once(["teacher", teacher.model, teacher.training, student.training.batch], async () => {
-        const flow = flowOf(teacher, train), { patch, blocks } = teacher.model;
+        const flow = flowOf(teacher, train), { patch, width, blocks } = teacher.model;
         const layers = blocks.reduce((sum, layers) => sum + layers, 0);
+        const trainee = (training: TrainingRecipe) => teacherTrainee(flowOf({ ...teacher, training }, train), shape);
         return {
-          ...await trained(teacherTrainee(flow, shape), teacher.training, tokensOf(shape, patch), layers),
+          ...await trained(trainee, teacher.training, tokensOf(shape, patch), layers),
           forward: (await encodeWork(flow, shape)).flops,
           denoise: (await denoiseWork(flow, shape)).flops,
           encodingBytes: (await encodeWork(flow, shape, student.training.batch)).peakBytes,
-          denoisingBytes: (await denoiseWork(flow, shape, teacherBatch)).peakBytes,
+          drawingBytes: Math.max(
+            decodingBytes(flow, 2 * largest, tokensOf(shape, patch) * width * Math.max(...blocks)),
+            (await denoiseWork(flow, shape, Math.min(recipe.evaluation.denoiseBatch ?? largest, largest))).peakBytes,
+          ),
         };
       }),
     images: () =>
@@ -115,18 +126,24 @@ export async function autoencoderCost(recipe: ResolvedRecipe, { images: { train 
 }
 
 async function trained(
-  trainee: Trainee,
+  traineeOf: (training: TrainingRecipe) => Trainee,
   training: TrainingRecipe,
   tokens: number,
   layers: number,
 ): Promise<TrainedCost> {
-  const plan = planOf(training), microBatch = training.batch / training.microBatches;
+  const plan = planOf(training), microBatch = training.batch / training.microBatches, trainee = traineeOf(training);
   const cost = await stepCost(trainee, plan);
+  const recomputing = await stepCost(traineeOf({ ...training, recompute: true }), plan);
   // A pass of other samples tells what each of them adds.
   const other = Math.max(1, Math.round(microBatch / 2)) === microBatch ? microBatch + 1 : Math.round(microBatch / 2);
   const beside = await stepCost(trainee, { ...plan, batch: other * training.microBatches });
   const sampleBytes = Math.max(0, (cost.peakBytes - beside.peakBytes) / (microBatch - other));
-  return { ...cost, tokens, layers, microBatch, sampleBytes };
+  return { ...cost, tokens, layers, microBatch, sampleBytes, recomputedBytes: recomputing.peakBytes };
+}
+
+/** Weights, flat and unpacked, and the keys and values of the deepest block. */
+function decodingBytes({ specs }: FlowDefinition, rows: number, cached: number): number {
+  return 4 * (2 * parameterCount(specs) + 2 * rows * cached);
 }
 
 const planOf = (training: Omit<TrainingRecipe, "labelDropout">) => ({

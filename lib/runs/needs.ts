@@ -3,6 +3,7 @@ import { locate } from "../engine/locate.ts";
 import { whereToGetInception } from "../metrics/inception_weights.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import type { ResolvedRecipe } from "../recipes/types.ts";
+import { comparesImages, readsImages } from "./asks.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
 import type { RowPlan } from "./plan.ts";
 import { pretrainedWeights } from "./teacher.ts";
@@ -23,12 +24,12 @@ export async function needsOf(
   { inspections }: OutlinedSplits,
 ): Promise<readonly Need[]> {
   return [
-    ...inspections.map(({ outline, ready, remarks }): Need => ({
+    ...(readsImages(recipe) ? inspections : []).map(({ outline, ready, remarks }): Need => ({
       what: `${outline.name}, ${outline.split}`,
       there: ready,
       note: remarks.join("; "),
     })),
-    await featuresNeed(recipe),
+    ...(comparesImages(recipe) ? [await featuresNeed(recipe)] : []),
     ...await autoencoderNeed(recipe),
     ...await teacherNeeds(recipe, rows),
     await engineNeed(),
@@ -45,8 +46,9 @@ async function featuresNeed({ features, experiment, scale }: ResolvedRecipe): Pr
   return { what: "feature network", there, note: `${path}${there ? "" : `: train it with \`${command}\``}` };
 }
 
-async function autoencoderNeed({ autoencoder, experiment, scale }: ResolvedRecipe): Promise<Need[]> {
-  if (!autoencoder) return [];
+async function autoencoderNeed(recipe: ResolvedRecipe): Promise<Need[]> {
+  const { autoencoder, experiment, scale } = recipe;
+  if (!autoencoder || !readsImages(recipe)) return [];
   const path = autoencoderFiles(autoencoder).weights, there = await exists(path);
   const get = autoencoder.training
     ? `train it with \`deno task autoencoder ${experiment} --scale ${scale}\``

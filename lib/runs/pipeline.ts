@@ -7,6 +7,7 @@ import type { Coupling, CouplingKind } from "../couplings/types.ts";
 import { locate } from "../engine/locate.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { readsImages } from "./asks.ts";
 import { type HeldOut, writeStageFigures } from "./cell.ts";
 import { printPlan } from "./dry_run.ts";
 import { interruptSignal } from "./interrupt.ts";
@@ -35,7 +36,9 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
     const settled = { ...options, engine };
     return await printPlan(recipe, settled, await planRows(recipe, settled, outline.splits), outline);
   }
-  const splits = await openSplits(recipe, options.limit);
+  const splits = readsImages(recipe)
+    ? await openSplits(recipe, options.limit)
+    : (await outlineSplits(recipe, options.limit)).splits;
   const bench = await openWorkbench(recipe, options, splits);
   const rows = await planRows(recipe, { ...options, engine: bench.engine.kind }, splits);
   const seconds: Record<string, number> = {};

@@ -2,6 +2,7 @@ import { drawsFor } from "../couplings/chi_squared.ts";
 import type { Dataset } from "../data/types.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import type { ResolvedRecipe, RowRecipe, SamplerRecipe } from "../recipes/types.ts";
+import { comparesImages, readsImages } from "./asks.ts";
 import type { ImageCost, ModelCosts, StudentCost, TeacherCost } from "./model_costs.ts";
 import type { CellPlan, RowPlan, TeacherFigures } from "./plan.ts";
 import { teacherBatch } from "./teacher_figures.ts";
@@ -55,14 +56,15 @@ export async function stageCosts(
 
 /** What is done before the stages, where it is not done yet: latents, and the statistics of the training set. */
 export function onceCosts(
-  { autoencoder, features, flips }: ResolvedRecipe,
+  recipe: ResolvedRecipe,
   { train, test }: Splits,
   images: ImageCost,
 ): ReadonlyMap<string, Cost> {
+  const { autoencoder, features, flips } = recipe;
   const encoded = train.size * (flips ? 2 : 1) + test.size;
   return new Map([
-    ...(autoencoder ? [["latents", computing(images.encode * encoded)] as const] : []),
-    ...(features.kind === "inception" && features.reference === undefined
+    ...(autoencoder && readsImages(recipe) ? [["latents", computing(images.encode * encoded)] as const] : []),
+    ...(features.kind === "inception" && features.reference === undefined && comparesImages(recipe)
       ? [["statistics of the training set", computing(images.features * train.size)] as const]
       : []),
   ]);

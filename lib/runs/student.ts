@@ -16,12 +16,15 @@ import { keptAverage, lossLog, train } from "./train.ts";
 const definitions = new Map<string, VelocityDefinition>();
 
 /** The velocity model that a recipe names, over a dataset's images and classes. */
-export function velocityOf({ model }: StudentRecipe, { shape, classes }: Dataset): VelocityDefinition {
-  const key = JSON.stringify([model, shape, classes]);
+export function velocityOf(
+  { model, training: { recompute = false } }: StudentRecipe,
+  { shape, classes }: Dataset,
+): VelocityDefinition {
+  const key = JSON.stringify([model, recompute, shape, classes]);
   let definition = definitions.get(key);
   if (!definition) {
     const { kind, ...options } = model;
-    definitions.set(key, definition = velocities[kind](options, shape, classes));
+    definitions.set(key, definition = velocities[kind]({ ...options, recompute }, shape, classes));
   }
   return definition;
 }

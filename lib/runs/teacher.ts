@@ -20,9 +20,12 @@ import type { Stage } from "./stages.ts";
 import { epochRows, keptAverage, train } from "./train.ts";
 
 /** The flow that a recipe names, over a dataset's images and classes. */
-export function flowOf({ model }: TeacherRecipe, { shape, classes }: Dataset): FlowDefinition {
+export function flowOf(
+  { model, training: { recompute = false } }: TeacherRecipe,
+  { shape, classes }: Dataset,
+): FlowDefinition {
   const { kind, ...options } = model;
-  return flows[kind](options, shape, classes);
+  return flows[kind]({ ...options, recompute }, shape, classes);
 }
 
 /** Trains a teacher by maximum likelihood (paper §2.2) in a stage's folder; `teacherWeights` is the result. */

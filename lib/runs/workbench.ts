@@ -7,7 +7,9 @@ import { type Engine, openEngine } from "../engine/mod.ts";
 import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
 import type { Measurement } from "../metrics/types.ts";
+import { sizeOf } from "../nn/parameters.ts";
 import type { AutoencoderRecipe, DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { comparesImages } from "./asks.ts";
 import { openFeatures, referenceOf } from "./features.ts";
 import { memberOf } from "./data_member.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
@@ -23,12 +25,18 @@ export interface Splits {
   readonly toImages: (drawn: Float32Array) => Promise<Float32Array>;
 }
 
-/** What every measurement stands on: the engine in use and the feature network with its reference. */
+/** What every measurement stands on: the engine in use and what images are compared under. */
 export interface Workbench extends Splits {
   readonly engine: Engine;
-  readonly features: FeatureNetwork;
+  /** Absent where the recipe asks for no comparison, and its feature network is not at hand. */
+  readonly comparison?: Comparison;
   /** For the caption: where the features come from and the digest that identifies them. */
   readonly featuresName: string;
+}
+
+/** The feature network with its reference. */
+export interface Comparison {
+  readonly features: FeatureNetwork;
   /** What drawn samples are compared with: the training set under the feature network, unless the recipe names another. */
   readonly reference: FrechetReference;
 }
@@ -102,23 +110,37 @@ export async function openNamedEngine(options: RunOptions): Promise<Engine> {
 /** Opens the engine and prepares the reference of the Fréchet distance. */
 export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions, splits: Splits): Promise<Workbench> {
   const engine = await openNamedEngine(options);
+  if (recipe.features.kind === "inception" && !comparesImages(recipe)) {
+    return { ...splits, engine, featuresName: "none: no images are compared" };
+  }
   const { train } = splits.images;
   const cut = options.limit !== undefined || "images" in recipe.data;
   const full = cut ? (await loadSplits(wholeSet(recipe.data))).images.train : train;
   const features = await openFeatures(recipe.features, full);
   const statistics = await referenceOf(recipe.features, features, train, engine.kind);
   const reference = frechetReference(statistics, { allowFewSamples: options.limit !== undefined });
-  return { ...splits, engine, features: features.network, featuresName: features.name, reference };
+  return { ...splits, engine, comparison: { features: features.network, reference }, featuresName: features.name };
 }
 
 /** The Fréchet distance of drawn samples, `[count, …shape]`, from the training set. */
 export async function distanceOf(bench: Workbench, drawn: Float32Array): Promise<Measurement> {
-  const features = await extractFeatures(bench.features, await bench.toImages(drawn));
-  return frechetMeasurement(features, bench.reference, { allowFewSamples: true });
+  const { features, reference } = bench.comparison!;
+  return frechetMeasurement(await extractFeatures(features, imagesOf(bench, drawn)), reference, {
+    allowFewSamples: true,
+  });
 }
 
 /** The same as a bare number from few samples: what a search compares. */
 export async function roughDistance(bench: Workbench, drawn: Float32Array): Promise<number> {
-  const statistics = await featureStatistics(bench.features, await bench.toImages(drawn));
-  return bench.reference.distance(statistics, { allowFewSamples: true });
+  const { features, reference } = bench.comparison!;
+  const statistics = await featureStatistics(features, imagesOf(bench, drawn));
+  return reference.distance(statistics, { allowFewSamples: true });
+}
+
+/** Samples turned into images at a time: all of the paper's would take 39 GB. */
+const imagesAtOnce = 512;
+
+async function* imagesOf({ train, toImages }: Workbench, drawn: Float32Array): AsyncGenerator<Float32Array> {
+  const step = imagesAtOnce * sizeOf(train.shape);
+  for (let start = 0; start < drawn.length; start += step) yield await toImages(drawn.subarray(start, start + step));
 }

@@ -8,6 +8,8 @@ export interface TeacherSampling {
   readonly guidance?: FlowGuidance;
   /** η of its training: one score step removes that noise (paper §4.2.1). Absent: the raw x′ is returned. */
   readonly noiseStd?: number;
+  /** Samples denoised at a time: the score step keeps every layer's activations, decoding none. All when absent. */
+  readonly denoiseBatch?: number;
   /**
    * σ_f, `[channels, height, width]`, when the teacher is to be shown beside a
    * student from the same seed: the student starts from z = f/σ_f, the teacher
@@ -27,11 +29,17 @@ export function teacherSamples(
   flow: NormalizingFlow,
   noise: Tensor,
   labels: Tensor,
-  { guidance, noiseStd, sigma }: TeacherSampling = {},
+  { guidance, noiseStd, denoiseBatch = noise.shape[0]!, sigma }: TeacherSampling = {},
 ): Tensor {
   return tf.tidy(() => {
     const noisy = flow.decode(sigma ? noise.mul(sigma) : noise, labels, guidance);
-    return noiseStd === undefined ? noisy : flow.denoise(noisy, labels, noiseStd);
+    if (noiseStd === undefined) return noisy;
+    const pieces: Tensor[] = [];
+    for (let start = 0; start < noise.shape[0]!; start += denoiseBatch) {
+      const rows = Math.min(denoiseBatch, noise.shape[0]! - start);
+      pieces.push(flow.denoise(noisy.slice(start, rows), labels.slice(start, rows), noiseStd));
+    }
+    return pieces.length === 1 ? pieces[0]! : tf.concat(pieces, 0);
   });
 }
 

@@ -8,8 +8,11 @@ import { stepCost, studentTrainee } from "../../lib/training/step_cost.ts";
 import { createTrainer } from "../../lib/training/trainer.ts";
 
 await openEngine("native");
-const shape = [3, 64, 64] as const, batch = 16, microBatches = Number(Deno.args[0]);
-const trainee = studentTrainee(sit({ patch: 4, width: 128, depth: 8, heads: 2 }, shape, 10), shape);
+const shape = [3, 64, 64] as const,
+  batch = 32,
+  microBatches = Number(Deno.args[0]),
+  recompute = Deno.args[1] === "recompute";
+const trainee = studentTrainee(sit({ patch: 4, width: 128, depth: 8, heads: 2, recompute }, shape, 10), shape);
 const { peakBytes } = await stepCost(trainee, { batch, microBatches, optimizer });
 const initial = initialize(trainee.specs, createRng(0));
 const trainer = createTrainer({ name: "student", ...trainee, initial, optimizer, microBatches, schedule: () => 1e-3 });

@@ -72,18 +72,19 @@ Deno.test("micro-batches take the memory of their samples alone", async () => {
 });
 
 const native = await locate() !== undefined && Deno.build.os === "linux";
-for (const microBatches of [1, 4]) {
+for (const way of [["1"], ["4"], ["1", "recompute"]]) {
   Deno.test({
-    name: `the counted peak is what a step in ${microBatches} micro-batches adds to the resident memory`,
+    name: `the counted peak is what a step adds to the resident memory (micro-batches: ${way.join(", ")})`,
     ignore: !native,
     async fn() {
       const script = fileURLToPath(new URL("./measured_step.ts", import.meta.url));
       const { stdout, stderr, code } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "--quiet", "-A", script, `${microBatches}`],
+        args: ["run", "--quiet", "-A", script, ...way],
       }).output();
       assertEquals(code, 0, new TextDecoder().decode(stderr));
       const { counted, added } = JSON.parse(new TextDecoder().decode(stdout));
-      assert(added > 0.75 * counted && added < 1.75 * counted, `${added} added, ${counted} counted`);
+      // Threads and the allocator take theirs, about 100 MB, whatever the step.
+      assert(added > 0.75 * counted && added < 1.25 * counted + 200e6, `${added} added, ${counted} counted`);
     },
   });
 }
