@@ -35,21 +35,29 @@ import { openNamedEngine, openSplits, type Splits } from "./workbench.ts";
  * One that this very recipe has made is left alone, unless `force` is given.
  */
 export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
-  const engine = await openNamedEngine(options);
-  const splits = await openSplits(recipe);
   const rows = rowRecipes(recipe).filter(({ coupling }) => (couplings[coupling.kind] as CouplingKind).usesTeacher);
   const teachers = new Map(rows.map((row) => [row.teacher.pretrained, row]));
-  for (const row of teachers.values()) await keepTeacher(row, splits, engine, options);
+  const wanted: RowRecipe[] = [];
+  for (const row of teachers.values()) {
+    if (options.force === undefined && await isKept(row)) {
+      say(`${row.teacher.pretrained}/ is what this recipe makes; --force trains it again`, options);
+    } else {
+      wanted.push(row);
+    }
+  }
+  if (wanted.length === 0) return;
+  const engine = await openNamedEngine(options), splits = await openSplits(recipe);
+  for (const row of wanted) await keepTeacher(row, splits, engine, options);
+}
+
+async function isKept(row: RowRecipe): Promise<boolean> {
+  return await exists(pretrainedWeights(row.teacher)) &&
+    !(await attempt(() => checkPretrained(row)) instanceof Problem);
 }
 
 async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, options: RunOptions): Promise<void> {
   const { teacher, flips } = row;
   const { pretrained } = teacher;
-  const there = await exists(pretrainedWeights(teacher)) &&
-    !(await attempt(() => checkPretrained(row)) instanceof Problem);
-  if (there && options.force === undefined) {
-    return say(`${pretrained}/ is what this recipe makes; --force trains it again`, options);
-  }
   const plan = await planStage(await teacherStage(row, splits.train.digest, engine.kind), {
     forced: options.force !== undefined,
     scope: "teachers",
