@@ -1,3 +1,4 @@
+import { quartiles } from "./timing.ts";
 import type { Measurement, MetricInfo } from "./types.ts";
 
 /** Batch sizes that latency has figures for: powers of two. */
@@ -90,7 +91,4 @@ export function speedupMeasurement(slow: Float64Array, fast: Float64Array): Meas
   return medianMeasurement(slow.map((seconds, round) => seconds / fast[round]!));
 }
 
-function median(values: Float64Array): number {
-  const sorted = values.toSorted(), middle = values.length / 2;
-  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
-}
+const median = (values: Float64Array): number => quartiles(values).median;

@@ -6,7 +6,7 @@ export function benchTable(report: BenchReport): string {
   const { cases, peak, start } = report;
   const ways = [...new Set(cases.flatMap(({ variants }) => Object.keys(variants)))];
   const others = ways.filter((way) => way !== defaultWay);
-  const numbers = (title: string) => !["case"].includes(title);
+  const numbers = (title: string) => title !== "case";
   const head = ["case", ...ways, ...others.map((way) => `÷ ${way}`), "of peak", "first call"];
   const shapes = [...new Set(cases.map(({ shape }) => shape))];
   const tables = shapes.map((shape) => {

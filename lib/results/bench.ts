@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { Problem } from "../core/problem.ts";
+import { parseJson } from "./json.ts";
 
 const spread = { low: z.number(), median: z.number(), high: z.number() };
 
@@ -58,9 +58,5 @@ export const defaultWay = "traced";
 
 /** @throws {Problem} when the text is not a report; `path` is its name in the message. */
 export function parseBench(path: string, text: string): BenchReport {
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new Problem(`Cannot read ${path}: it is not a report of deno task bench`, { cause: error });
-  }
+  return parseJson(path, text, (json) => schema.parse(json), "run deno task bench again to write it anew");
 }

@@ -1,10 +1,11 @@
+import { sampledMetrics } from "../recipes/metric_names.ts";
 import { rowRecipes } from "../recipes/rows.ts";
 import type { EvaluationRecipe, ResolvedRecipe } from "../recipes/types.ts";
 
 type Metric = EvaluationRecipe["metrics"][number];
 
 /** Metrics that a Fréchet distance is measured for: every cell has one. */
-const comparing: readonly Metric[] = ["frechet", "curvature", "priorMismatch", "teacherFrechet", "samples"];
+const comparing: readonly Metric[] = [...sampledMetrics, "teacherFrechet"];
 /** Metrics of untrained models: the images' shape is all that they take. */
 const ofShapes: readonly Metric[] = ["latency", "parameters"];
 

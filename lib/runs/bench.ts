@@ -1,6 +1,6 @@
 import process from "node:process";
 import { git } from "../core/git.ts";
-import { progress } from "../core/terminal.ts";
+import { withProgress } from "../core/terminal.ts";
 import { type Engine, forceExecution, openEngine, tf } from "../engine/mod.ts";
 import { type Contender, quartiles, type Timed, timeInTurns } from "../metrics/timing.ts";
 import { type BenchCaseReport, type BenchReport, defaultWay } from "../results/bench.ts";
@@ -35,47 +35,41 @@ export async function runBench(engine: Engine, options: BenchOptions): Promise<B
   const before = Deno.loadavg()[0]!;
   const native = engine.kind === "native";
   const own = native ? options.ways : options.ways.filter((way) => way === "wasm" || way === defaultWay);
-  const entries = options.shapes.flatMap((name) => {
-    const shape = shapeOf(name);
-    const wanted = benchCases(shape).filter(({ name }) =>
-      options.cases.length === 0 || options.cases.some((prefix) => name.startsWith(prefix))
+  const entries: Entry[] = [];
+  for (const name of options.shapes) entries.push(...await entriesOf(name, options.cases, own, native));
+  const side = options.shapes.includes("tiny") ? 64 : 1024, product = productCase(side);
+  const productWays = own.filter((way) => way === defaultWay || way === "wasm");
+  const contendersOf = (found: BenchCase, here: number) => here + (options.pytorch && found.pytorch ? 2 : 0);
+  const turns = (options.rounds + 1) *
+    entries.reduce(
+      (sum, { found, here }) => sum + contendersOf(found, here.length),
+      contendersOf(product, productWays.length),
     );
-    const flops = stepFlops(shape);
-    // Where a native step takes half a second, the embedded engine takes a minute.
-    const slow = name === "wide" || name === "large";
-    const here = slow && native && own.length > 1 ? own.filter((way) => way !== "wasm") : own;
-    return wanted.map((found) => ({ shape: name, found, flops: flops[found.name], here }));
-  });
-  const product = productCase(options.shapes.includes("tiny") ? 64 : 1024);
-  const pytorchTurns = (found: BenchCase) => options.pytorch && found.pytorch ? 2 : 0;
-  const turns = entries.reduce((sum, { found, here }) => sum + here.length + pytorchTurns(found), own.length + 1) *
-    (options.rounds + 1);
-  const bar = progress("bench", turns, "turns");
-  let done = 0;
-  const time = async (found: BenchCase, here: readonly Way[], label: string) => {
-    const subjects = subjectsOf(found, here, native);
-    const contenders = { ...subjects.contenders, ...torchContenders(found, options.pytorch) };
-    const tensors = tf.memory().numTensors;
-    const timed = await timeInTurns(contenders, {
-      rounds: options.rounds,
-      turnSeconds: options.turnSeconds,
-      onTurn: (way) => bar.update(Math.min(++done, turns), `${label}, ${way}`),
-    });
-    await subjects.dispose();
-    return { timed, leaked: tf.memory().numTensors - tensors };
-  };
-  try {
-    const peak = await time(product, own.filter((way) => way === defaultWay || way === "wasm"), product.name);
-    const flops = 2 * (options.shapes.includes("tiny") ? 64 : 1024) ** 3 / 1e9;
-    const peaks = Object.fromEntries(
-      Object.entries(peak.timed).flatMap(([way, result]) =>
-        result instanceof Error ? [] : [[way, quartiles(result.seconds.map((seconds) => flops / seconds))]]
+  return await withProgress("bench", turns, "turns", async (onProgress) => {
+    let done = 0;
+    const time = async (found: BenchCase, here: readonly Way[], label: string) => {
+      const subjects = subjectsOf(found, here, native);
+      const tensors = tf.memory().numTensors;
+      const timed = await timeInTurns({ ...subjects.contenders, ...torchContenders(found, options.pytorch) }, {
+        rounds: options.rounds,
+        turnSeconds: options.turnSeconds,
+        onTurn: (way) => onProgress(++done, `${label}, ${way}`),
+      });
+      await subjects.dispose();
+      return { timed, leaked: tf.memory().numTensors - tensors };
+    };
+    const { timed } = await time(product, productWays, product.name);
+    const peak = Object.fromEntries(
+      Object.entries(timed).flatMap(([way, result]) =>
+        result instanceof Error
+          ? []
+          : [[way, quartiles(result.seconds.map((seconds) => 2 * side ** 3 / 1e9 / seconds))]]
       ),
     );
     const cases: BenchCaseReport[] = [];
     for (const { shape, found, flops, here } of entries) {
       const { timed, leaked } = await time(found, here, `${shape} ${found.name}`);
-      cases.push({ ...caseReport(shape, found, timed, flops, peaks[defaultWay]?.median), leaked });
+      cases.push({ ...caseReport(shape, found, timed, flops, peak[defaultWay]?.median), leaked });
     }
     const commit = (await git(["rev-parse", "HEAD"]))?.trim();
     return {
@@ -87,15 +81,36 @@ export async function runBench(engine: Engine, options: BenchOptions): Promise<B
       rounds: options.rounds,
       turnSeconds: options.turnSeconds,
       ...(options.pytorch && { pytorch: options.pytorch.version }),
-      peak: peaks,
+      peak,
       cases,
       start: await startUp(native ? ["native", ...(own.includes("wasm") ? ["wasm"] as const : [])] : ["wasm"]),
       peakMegabytes: await peakMemory(),
       load: [before, Deno.loadavg()[0]!],
     };
-  } finally {
-    bar.stop();
-  }
+  });
+}
+
+/** A case that is to be timed, and in which of our ways. */
+interface Entry {
+  readonly shape: string;
+  readonly found: BenchCase;
+  readonly flops: number | undefined;
+  readonly here: readonly Way[];
+}
+
+async function entriesOf(
+  name: BenchOptions["shapes"][number],
+  prefixes: readonly string[],
+  own: readonly Way[],
+  native: boolean,
+): Promise<Entry[]> {
+  const shape = shapeOf(name), flops = await stepFlops(shape);
+  // Where a native step takes half a second, the embedded engine takes a minute.
+  const slow = name === "wide" || name === "large";
+  const here = slow && native && own.length > 1 ? own.filter((way) => way !== "wasm") : own;
+  return benchCases(shape)
+    .filter(({ name }) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)))
+    .map((found) => ({ shape: name, found, flops: flops[found.name], here }));
 }
 
 /** The case in each of our ways, each made when it first runs and on its own engine. */

@@ -16,20 +16,20 @@ export interface BenchShape {
   readonly points: number;
 }
 
+const common = { classes: 10, studentBatch: 64, teacherBatch: 64, points: 10_000 } as const;
+
 const small = {
+  ...common,
   image: [1, 16, 16],
-  classes: 10,
   student: { patch: 4, width: 64, depth: 4, heads: 2 },
   teacher: { patch: 2, width: 64, headWidth: 32, blocks: [2, 2, 2, 2] },
-  teacherBatch: 64,
-  points: 10_000,
 } as const;
 
 const shapes = {
   tiny: {
+    ...common,
     says: "for a test of the benchmark itself",
     image: [1, 8, 8],
-    classes: 10,
     student: { patch: 4, width: 8, depth: 1, heads: 2 },
     studentBatch: 4,
     teacher: { patch: 4, width: 8, headWidth: 4, blocks: [1, 1] },
@@ -37,26 +37,20 @@ const shapes = {
     points: 40,
   },
   quick: { ...small, says: "table 4 at the quick scale", studentBatch: 32 },
-  desk: { ...small, says: "table 4 at the desk scale", studentBatch: 64 },
+  desk: { ...small, says: "table 4 at the desk scale" },
   wide: {
+    ...common,
     says: "width 256, 49 tokens",
     image: [1, 28, 28],
-    classes: 10,
     student: { patch: 4, width: 256, depth: 4, heads: 4 },
-    studentBatch: 64,
     teacher: { patch: 4, width: 256, headWidth: 64, blocks: [2, 2] },
-    teacherBatch: 64,
-    points: 10_000,
   },
   large: {
+    ...common,
     says: "width 384, 64 tokens",
     image: [1, 16, 16],
-    classes: 10,
     student: { patch: 2, width: 384, depth: 6, heads: 6 },
-    studentBatch: 64,
     teacher: { patch: 2, width: 384, headWidth: 64, blocks: [2, 2] },
-    teacherBatch: 64,
-    points: 10_000,
   },
 } as const satisfies Record<string, Omit<BenchShape, "name">>;
 

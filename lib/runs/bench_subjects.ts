@@ -11,14 +11,14 @@ import { createClassifier, featureParameters } from "../metrics/classifier.ts";
 import { bindFlow, bindVelocity } from "../models/bind.ts";
 import { sit } from "../models/sit.ts";
 import { tarflow } from "../models/tarflow.ts";
-import { initialize } from "../nn/parameters.ts";
+import { initialize, type ParameterSpec, sizeOf } from "../nn/parameters.ts";
 import { balancedLabels } from "../sampling/draw.ts";
 import { unguided } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
 import { flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
 import { lookAhead } from "../training/look_ahead.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
-import { createTrainer, type Trainer } from "../training/trainer.ts";
+import { createTrainer } from "../training/trainer.ts";
 import type { BenchShape } from "./bench_shapes.ts";
 
 /** A case made ready on the engine in use. */
@@ -53,8 +53,18 @@ export function multiplying(size: number): BenchSubject {
   return each(() => settled(tf.matMul(a!, b!)), () => tf.dispose([a!, b!]));
 }
 
+/** What is trained, on what. */
+interface Training {
+  readonly name: string;
+  readonly specs: readonly ParameterSpec[];
+  readonly loss: Parameters<typeof createTrainer>[0]["loss"];
+  readonly batch: Parameters<typeof lookAhead>[0];
+}
+
 /** Steps as `trainLoop` runs them: the next batches are begun while a step is computed. */
-function steps(trainer: Trainer, batch: Parameters<typeof lookAhead>[0], dispose: () => void): BenchSubject {
+function steps({ name, specs, loss, batch }: Training, dispose: () => void = () => {}): BenchSubject {
+  const initial = initialize(specs, createRng(0).fork(name));
+  const trainer = createTrainer({ name, specs, initial, loss, optimizer, schedule: () => 1e-4 });
   return {
     async run(calls) {
       const first = trainer.step, batches = lookAhead(batch, first + calls);
@@ -85,19 +95,11 @@ export async function studentSteps(shape: BenchShape, kind: "fm" | "nfm" | "sdfm
     : kind === "sdfm"
     ? await couplings.semidiscrete.build(inputs, couplings.semidiscrete.options.parse(few))
     : await couplings.normalizingFlow.build(inputs, couplings.normalizingFlow.options.parse({ sigmaSamples: 64 }));
-  const trainer = createTrainer({
-    name: `student ${kind}`,
-    specs: definition.specs,
-    initial: initialize(definition.specs, rng.fork("student")),
-    loss: flowMatchingLoss(definition),
-    optimizer,
-    schedule: () => 1e-4,
-  });
   const batch = async (step: number) => {
     const key = rng.fork("batch").at(step);
     return await flowMatchingBatch(await coupling.sample(studentBatch, key.fork("pairs")), key, times);
   };
-  return steps(trainer, batch, () => {
+  return steps({ name: `student ${kind}`, specs: definition.specs, loss: flowMatchingLoss(definition), batch }, () => {
     coupling.dispose();
     flat.dispose();
   });
@@ -106,24 +108,16 @@ export async function studentSteps(shape: BenchShape, kind: "fm" | "nfm" | "sdfm
 export function teacherSteps(shape: BenchShape): BenchSubject {
   const { image, classes, teacherBatch } = shape;
   const rng = createRng(0), dataset = noiseDataset(shape), flow = tarflow(shape.teacher, image, classes);
-  const trainer = createTrainer({
-    name: "teacher",
-    specs: flow.specs,
-    initial: initialize(flow.specs, rng.fork("teacher")),
-    loss: maxLikelihoodLoss(flow),
-    optimizer,
-    schedule: () => 1e-4,
-  });
   const batch = async (step: number) => {
     const key = rng.fork("batch").at(step);
     const images = await dataset.gather(key.integers(teacherBatch, dataset.size));
     return maxLikelihoodBatch(images, image, key, { noiseStd, labelDropout: times.labelDropout });
   };
-  return steps(trainer, batch, () => {});
+  return steps({ name: "teacher", specs: flow.specs, loss: maxLikelihoodLoss(flow), batch });
 }
 
 function start({ image, classes }: BenchShape, batch: number) {
-  const noise = tf.tensor(createRng(0).normal(batch * product(image)), [batch, ...image]);
+  const noise = tf.tensor(createRng(0).normal(batch * sizeOf(image)), [batch, ...image]);
   return { noise, labels: tf.tensor1d(balancedLabels(batch, classes), "int32") };
 }
 
@@ -151,7 +145,7 @@ export function decoding(shape: BenchShape, batch: number): BenchSubject {
 }
 
 async function placed({ image, points: count }: BenchShape, rng: Rng) {
-  const dimension = product(image), features = { dimension };
+  const dimension = sizeOf(image), features = { dimension };
   const points = await loadPoints(pointsInMemory(rng.fork("points").normal(count * dimension), dimension), features);
   const potential = placePotential(points, new Float32Array(count));
   const rows = noiseRows(features, rng.fork("noise").normal(512 * dimension));
@@ -175,13 +169,13 @@ export async function assigning(shape: BenchShape): Promise<BenchSubject> {
 export function extracting({ image, classes }: BenchShape): BenchSubject {
   const specs = featureParameters(image, classes);
   const network = createClassifier(image, classes, initialize(specs, createRng(0)));
-  const images = createRng(1).normal(network.batch * product(image));
+  const images = createRng(1).normal(network.batch * sizeOf(image));
   return each(async () => void await network.features(images), () => network.dispose());
 }
 
 /** Noise in the place of images: nothing is timed that depends on what they show. */
 function noiseDataset({ image, classes, points }: BenchShape): Dataset {
-  const dimension = product(image), pixels = createRng(0).fork("images").normal(points * dimension);
+  const dimension = sizeOf(image), pixels = createRng(0).fork("images").normal(points * dimension);
   const labels = balancedLabels(points, classes);
   return {
     name: "noise",
@@ -198,5 +192,3 @@ function noiseDataset({ image, classes, points }: BenchShape): Dataset {
     },
   };
 }
-
-const product = (shape: readonly number[]) => shape.reduce((size, n) => size * n, 1);

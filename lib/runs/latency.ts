@@ -35,7 +35,7 @@ export interface LatencyInputs {
   /** η of paper §2.2: the teacher's samples are denoised by it. */
   readonly noiseStd: number;
   /** As the evaluation's. */
-  readonly denoiseBatch?: number;
+  readonly denoiseBatch?: number | undefined;
   readonly student: VelocityModel;
   readonly samplers: readonly SamplerRecipe[];
   /** Samples drawn at once. */
@@ -79,7 +79,6 @@ const teacherName = "teacher", decodingName = "decoding";
 
 function contenders(inputs: LatencyInputs, noise: Tensor, labels: Tensor): Contenders {
   const { flow, noiseStd, denoiseBatch, student, samplers, guidance, guidanceWeight } = inputs;
-  const slices = denoiseBatch === undefined ? {} : { denoiseBatch };
   const weight = guidance === "unguided" ? 1 : guidanceWeight;
   const guided: { guidance?: FlowGuidance } = weight === 1 ? {} : { guidance: { weight, annealed: true } };
   const field = withGuidance(student, weight);
@@ -89,7 +88,7 @@ function contenders(inputs: LatencyInputs, noise: Tensor, labels: Tensor): Conte
     data.dispose();
   };
   return {
-    [teacherName]: run(teacherSource(flow, { noiseStd, ...slices, ...guided })),
+    [teacherName]: run(teacherSource(flow, { noiseStd, denoiseBatch, ...guided })),
     [decodingName]: run(teacherSource(flow, guided)),
     ...Object.fromEntries(
       samplers.map((options) => [samplerName(options), run(studentSource(sampler(options), field))]),
@@ -148,8 +147,7 @@ export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, 
   try {
     const { noiseStd } = row.teacher;
     const { batches, repeats, guidanceWeight } = latency!;
-    const slices = denoiseBatch === undefined ? {} : { denoiseBatch };
-    const models = { row: row.name, flow, student, noiseStd, ...slices, samplers, shape, classes };
+    const models = { row: row.name, flow, student, noiseStd, denoiseBatch, samplers, shape, classes };
     const figures: Record<string, Measurement> = {};
     for (const kind of guidance) {
       for (const batch of batches) {

@@ -4,14 +4,7 @@ import type { FlowDefinition } from "../models/types.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import type { ImageShape } from "../nn/patches.ts";
 import type { ResolvedRecipe, RowRecipe, TrainingRecipe } from "../recipes/types.ts";
-import {
-  autoencoderTrainee,
-  type StepCost,
-  stepCost,
-  studentTrainee,
-  teacherTrainee,
-  type Trainee,
-} from "../training/step_cost.ts";
+import { type StepCost, stepCost, studentTrainee, teacherTrainee, type Trainee } from "../training/step_cost.ts";
 import { autoencoderOf } from "./autoencoder.ts";
 import { velocityOf } from "./student.ts";
 import { flowOf } from "./teacher.ts";
@@ -116,13 +109,6 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
         };
       }),
   };
-}
-
-/** An autoencoder in training, as `deno task autoencoder` trains it. */
-export async function autoencoderCost(recipe: ResolvedRecipe, { images: { train } }: Splits): Promise<StepCost> {
-  const { autoencoder } = recipe;
-  const trainee = autoencoderTrainee(autoencoderOf(autoencoder!, train), train.shape);
-  return await stepCost(trainee, planOf(autoencoder!.training!));
 }
 
 async function trained(

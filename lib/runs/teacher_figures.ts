@@ -149,8 +149,13 @@ export async function teacherDraw(
   const sigma = fromSeed === undefined
     ? undefined
     : tf.tensor(sigmaOf(inputs, "pictures of the same seeds"), [1, ...train.shape]);
-  const { denoiseBatch } = inputs.evaluation, slices = denoiseBatch === undefined ? {} : { denoiseBatch };
-  const source = teacherSource(flow, { noiseStd, ...slices, ...(guidance && { guidance }), ...(sigma && { sigma }) });
+  const { denoiseBatch } = inputs.evaluation;
+  const source = teacherSource(flow, {
+    noiseStd,
+    denoiseBatch,
+    ...(guidance && { guidance }),
+    ...(sigma && { sigma }),
+  });
   const named = `${label}, decoding${weight === undefined ? "" : `, w ${weight.toPrecision(3)}`}`;
   const draw = (onProgress: (done: number) => void) =>
     drawSamples({

@@ -9,7 +9,7 @@ export interface TeacherSampling {
   /** η of its training: one score step removes that noise (paper §4.2.1). Absent: the raw x′ is returned. */
   readonly noiseStd?: number;
   /** Samples denoised at a time: the score step keeps every layer's activations, decoding none. All when absent. */
-  readonly denoiseBatch?: number;
+  readonly denoiseBatch?: number | undefined;
   /**
    * σ_f, `[channels, height, width]`, when the teacher is to be shown beside a
    * student from the same seed: the student starts from z = f/σ_f, the teacher

@@ -1,14 +1,13 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { parseBench } from "../../lib/results/bench.ts";
-
-const cli = new URL("../../lib/cli.ts", import.meta.url).pathname;
+import { openWorkspace } from "./workspace.ts";
 
 async function bench(...args: string[]) {
-  const words = ["run", "--quiet", "-A", cli, "bench", ...args];
-  const output = await new Deno.Command(Deno.execPath(), { args: words, env: { NO_COLOR: "1" } }).output();
-  const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code: output.code, stdout: stdout!, stderr: stderr! };
+  const workspace = await openWorkspace();
+  const finished = await workspace.run("bench", ...args);
+  await workspace.remove();
+  return finished;
 }
 
 /** Stands where PyTorch would: answers as the project's script does, and computes nothing. */
@@ -30,15 +29,15 @@ Deno.test("bench times every case in every way beside PyTorch, leaks nothing, an
     const args = "--shapes tiny --ways eager,traced,wasm --rounds 2 --seconds 0.001 --quiet --against pytorch".split(
       " ",
     );
-    const { code, stdout, stderr } = await bench(...args, "--python", python, "--out", path);
-    assertEquals([code, stderr], [0, ""]);
+    const { code, out, err } = await bench(...args, "--python", python, "--out", path);
+    assertEquals([code, err], [0, ""]);
     const report = parseBench(path, await Deno.readTextFile(path));
-    assertEquals(await Deno.readTextFile(join(folder, "found.md")), stdout.trimEnd() + "\n");
+    assertEquals(await Deno.readTextFile(join(folder, "found.md")), out.trimEnd() + "\n");
     const names = report.cases.map(({ name }) => name);
     assertEquals(names.slice(0, 5), ["train FM", "train SD-FM", "train NFM", "train teacher", "sample NFE 31"]);
     assertEquals(new Set(report.cases.map(({ leaked }) => leaked)), new Set([0]));
     for (const { name, variants, ratios } of report.cases) {
-      assertStringIncludes(stdout, `| ${name} |`);
+      assertStringIncludes(out, `| ${name} |`);
       const own = variants.traced;
       assert(own && !("failed" in own) && own.median > 0 && own.low <= own.median && own.median <= own.high, name);
       for (const ratio of Object.values(ratios)) assert(ratio.median > 0);
@@ -66,15 +65,15 @@ const mistakes: readonly (readonly [args: string[], message: string])[] = [
 
 for (const [args, message] of mistakes) {
   Deno.test(`bench ${args.join(" ")} is one line on standard error and exit 2`, async () => {
-    const { code, stdout, stderr } = await bench(...args);
-    assertEquals([code, stdout], [2, ""]);
-    assertStringIncludes(stderr, message);
-    assertEquals(stderr.trimEnd().split("\n").length, 1);
+    const { code, out, err } = await bench(...args);
+    assertEquals([code, out], [2, ""]);
+    assertStringIncludes(err, message);
+    assertEquals(err.trimEnd().split("\n").length, 1);
   });
 }
 
 Deno.test("bench compiles with XLA where asked, and prints JSON", async () => {
-  const { code, stdout } = await bench(
+  const { code, out } = await bench(
     "--shapes",
     "tiny",
     "--cases",
@@ -89,13 +88,13 @@ Deno.test("bench compiles with XLA where asked, and prints JSON", async () => {
     "--quiet",
   );
   assertEquals(code, 0);
-  assertEquals(parseBench("standard output", stdout).cases.map(({ name }) => name), ["decode teacher"]);
+  assertEquals(parseBench("standard output", out).cases.map(({ name }) => name), ["decode teacher"]);
 });
 
 Deno.test("bench --help teaches the shapes, the ways and PyTorch", async () => {
-  const { code, stdout } = await bench("--help");
+  const { code, out } = await bench("--help");
   assertEquals(code, 0);
   for (const word of ["deno task bench --against pytorch", "--shapes", "width 256, 49 tokens", "results/bench/"]) {
-    assertStringIncludes(stdout, word);
+    assertStringIncludes(out, word);
   }
 });

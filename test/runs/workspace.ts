@@ -19,16 +19,20 @@ export interface Workspace {
   remove(): Promise<void>;
 }
 
-export async function openWorkspace(): Promise<Workspace> {
+/** Of `parts` of the project alone, and with what `env` says besides. */
+export async function openWorkspace(
+  parts: readonly string[] = ["ablations", "experiments", "results", "deno.lock"],
+  env: (cwd: string) => Record<string, string> = () => ({}),
+): Promise<Workspace> {
   const cwd = await Deno.makeTempDir({ prefix: "nfm-test-" });
-  for (const name of ["ablations", "experiments", "results", "deno.lock"]) {
+  for (const name of parts) {
     await Deno.symlink(join(project, name), join(cwd, name));
   }
   const command: Workspace["command"] = (args, script = join(project, "lib/cli.ts")) =>
     new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "-A", "--config", join(project, "deno.json"), script, ...args],
       cwd,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...env(cwd) },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
