@@ -2,4 +2,5 @@
 export { type Tensor, type Tensors, tf } from "./tf.ts";
 export type { Engine, EngineChoice } from "./types.ts";
 export { openEngine } from "./open.ts";
+export { writeRows } from "./rows.ts";
 export { type Execution, forceExecution, trace, type Traced } from "./trace.ts";

@@ -6,7 +6,7 @@ import type { Parameters } from "../nn/parameters.ts";
 import { type ImageShape, patchify, unpatchify } from "../nn/patches.ts";
 import type { FlowDefinition } from "./types.ts";
 import { type BlockSizes, blockSpecs, condition, parametersOfBlock } from "./tarflow_block.ts";
-import { decodeSteps, invertBlock, stepGuidance } from "./tarflow_decode.ts";
+import { createCache, decodeSteps, disposeCache, invertBlock, stepGuidance } from "./tarflow_decode.ts";
 
 /** A TarFlow, in the paper's notation TF-blocks×layers-width/patch. */
 export interface TarflowOptions {
@@ -60,17 +60,17 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
         return tf.concat([conditional, mixingOf(tf.fill(labels.shape, -1, "int32"))!], 0);
       });
       const guided = guide && stepGuidance(guide, noise.shape[0]!, sizes);
+      const cache = createCache(Math.max(...blocks), noise.shape[0]! * (guided ? 2 : 1), sizes);
       let tokens: Tensor = tf.tidy(() => patchify(noise, patch));
       for (let i = blocks.length - 1; i >= 0; i--) {
         const step = stepOf(blocks[i]!, guided !== undefined);
-        const x = invertBlock(step, parametersOfBlock(params, i), tokens, mixing, i % 2 === 1, sizes, guided);
+        const x = invertBlock(step, parametersOfBlock(params, i), tokens, mixing, i % 2 === 1, sizes, cache, guided);
         tokens.dispose();
         tokens = x;
       }
       const data = tf.tidy(() => unpatchify(tokens, patch, shape));
-      tf.dispose(
-        [tokens, ...(mixing ? [mixing] : []), ...(guided ? [guided.weights, guided.temperature] : [])] as Tensor[],
-      );
+      disposeCache(cache);
+      tf.dispose([tokens, ...[mixing, guided?.weights, guided?.temperature].filter((x) => x !== undefined)]);
       return data;
     },
   };

@@ -1,6 +1,6 @@
 import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
 import { recomputed } from "../engine/recompute.ts";
-import { gelu } from "../nn/activations.ts";
+import { foldGelu, scaledGelu } from "../nn/activations.ts";
 import { attend, type AttentionShape } from "../nn/attention.ts";
 import { foldNorm, standardize } from "../nn/layer_norm.ts";
 import { linear } from "../nn/linear.ts";
@@ -139,8 +139,7 @@ function attentionLayer({ h, mask, ...own }: Tensors, shape: AttentionShape): Te
   const mixed = attend(linear(standardize(h!, normEps), qkv.weight, qkv.bias), shape, mask);
   const proj = layer(own, "attention.proj");
   const attended = tf.add(h!, linear(mixed, proj.weight, proj.bias));
-  const up = foldNorm(layer(own, "mlp.norm"), layer(own, "mlp.main.0"));
-  const down = layer(own, "mlp.main.2");
-  const hidden = gelu(linear(standardize(attended, normEps), up.weight, up.bias));
+  const { up, down } = foldGelu(foldNorm(layer(own, "mlp.norm"), layer(own, "mlp.main.0")), layer(own, "mlp.main.2"));
+  const hidden = scaledGelu(linear(standardize(attended, normEps), up.weight, up.bias));
   return tf.add(attended, linear(hidden, down.weight, down.bias));
 }

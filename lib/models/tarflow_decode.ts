@@ -1,27 +1,25 @@
-import { type Tensor, type Tensors, tf, trace, type Traced } from "../engine/mod.ts";
-import { gelu } from "../nn/activations.ts";
-import { masked } from "../nn/attention.ts";
-import { layerNorm } from "../nn/layer_norm.ts";
+import { type Tensor, type Tensors, tf, trace, type Traced, writeRows } from "../engine/mod.ts";
+import { foldGelu, scaledGelu } from "../nn/activations.ts";
+import { causalMask } from "../nn/attention.ts";
+import { foldNorm, standardize } from "../nn/layer_norm.ts";
 import { linear } from "../nn/linear.ts";
 import type { FlowGuidance } from "./types.ts";
 import { type BlockParameters, type BlockSizes, layer, layerCount, normEps, rowEmbedding } from "./tarflow_block.ts";
 
-/**
- * Tokens whose keys and values are kept apart from the older ones. A step
- * writes to this window alone, so that its cost is that of reading the cache,
- * not of copying it; a full window is moved to the older part.
- */
-const window = 16;
+/** Tokens that one call decodes: so many steps are recorded one behind the other. */
+const longestRun = 16;
+/** Tokens whose keys and values lie in one tensor: a step reads all of it, whether filled or not. */
+const longestSegment = 128;
 
-/** One token step of a block, recorded once and replayed for every position and every block as deep. */
+/** A run of token steps of a block, recorded once and replayed for every position and every block as deep. */
 export type DecodeStep = Traced<Tensors, Tensors>;
 
-/** Guidance as a step needs it: the unconditional branch rides along as the second half of the rows. */
+/** Guidance as the steps need it: the unconditional branch rides along as the second half of the rows. */
 interface StepGuidance {
-  /** `[2·tokenWidth]`: the weight of each output, log-scales first, at each step. */
-  readonly weights: readonly Tensor[];
-  /** `[2·batch, 1]`: what divides the scores of each row. */
-  readonly temperature: Tensor;
+  /** `[tokens − 1, 2·tokenWidth]`: the weight of each output, log-scales first, at each step. */
+  readonly weights: Tensor;
+  /** `[2·batch · heads, 1, 1]`: what the queries are divided by; absent where that is 1. */
+  readonly temperature?: Tensor;
 }
 
 /** The steps of one TarFlow, made when first needed: one a depth, with and without guidance. */
@@ -30,9 +28,50 @@ export function decodeSteps(sizes: BlockSizes): (layers: number, guided: boolean
   return (layers, guided) => {
     const name = `tarflow_decode_${layers}_layers${guided ? "_guided" : ""}`;
     let step = made.get(name);
-    if (!step) made.set(name, step = trace(name, (inputs) => decodeStep(inputs, layers, guided, sizes)));
+    if (!step) made.set(name, step = trace(name, (inputs) => decodeRun(inputs, layers, guided, sizes)));
     return step;
   };
+}
+
+/** Keys and values of every layer of a block, written in place, and which of them a step sees and writes. */
+export interface DecodeCache {
+  /** `keys0.0`, `values0.0`, `keys0.1` … by layer and segment: `[rows · heads · segment, headWidth]`. */
+  readonly tensors: Record<string, Tensor>;
+  /** `[segment, segment]`: added to the scores of the segment in which a step is. */
+  readonly visible: Tensor;
+  /** `[segment, rows · heads]` int32: the rows of a cache tensor that a step writes. */
+  readonly places: Tensor;
+  /** Steps in a segment and in a call. */
+  readonly segment: number;
+  readonly run: number;
+}
+
+/**
+ * An empty cache for blocks of up to `layers` layers, one after the other: what
+ * a block leaves behind is never visible to the next. The caller disposes it.
+ *
+ * @param rows the batch, twice that with guidance
+ */
+export function createCache(layers: number, rows: number, { tokens, width, headWidth }: BlockSizes): DecodeCache {
+  const steps = tokens - 1, lines = rows * width / headWidth;
+  const run = Math.min(longestRun, steps);
+  const segment = steps <= longestSegment ? steps : Math.floor(longestSegment / run) * run;
+  const tensors: Record<string, Tensor> = {};
+  for (let i = 0; i < layers; i++) {
+    for (let part = 0; part * segment < steps; part++) {
+      for (const kind of ["keys", "values"]) tensors[`${kind}${i}.${part}`] = tf.zeros([lines * segment, headWidth]);
+    }
+  }
+  const places = Int32Array.from(
+    { length: segment * lines },
+    (_, i) => (i % lines) * segment + Math.floor(i / lines),
+  );
+  return { tensors, visible: causalMask(segment), places: tf.tensor2d(places, [segment, lines]), segment, run };
+}
+
+/** Frees what `createCache` made. */
+export function disposeCache({ tensors, visible, places }: DecodeCache): void {
+  tf.dispose([Object.values(tensors), visible, places]);
 }
 
 /**
@@ -50,167 +89,162 @@ export function invertBlock(
   mixing: Tensor | undefined,
   flipped: boolean,
   sizes: BlockSizes,
+  cache: DecodeCache,
   guidance?: StepGuidance,
 ): Tensor {
-  const { tokens } = sizes;
+  const { tokens } = sizes, layers = layerCount(block), { segment, run } = cache;
   const rows = z.shape[0]! * (guidance ? 2 : 1);
-  const noise = inScanOrder(z, 1, flipped);
-  const positions = inScanOrder(block["pos_embed"]!, 0, flipped);
+  const inScanOrder = (x: Tensor, axis: number) => flipped ? tf.reverse(x, axis) : x;
+  const given = tf.tidy(() => ({
+    noise: tf.transpose(inScanOrder(z, 1), [1, 0, 2]),
+    positions: inScanOrder(block["pos_embed"]!, 0).clone(),
+  }));
   const constant = {
-    ...Object.fromEntries(Object.entries(block).filter(([name]) => !name.endsWith("_embed"))),
+    ...foldedWeights(block, sizes),
     row: tf.tidy(() => tf.tile(rowEmbedding(block, mixing, sizes), [mixing && block["class_embed"] ? 1 : rows, 1])),
-    ...(guidance ? { temperature: guidance.temperature } : {}),
   };
-  const slots = windowSlots();
-  let cache = emptyCache(layerCount(block), rows, sizes);
-  const decoded = [noise[0]!];
-  for (let i = 0; i + 1 < tokens; i++) {
-    if (i > 0 && i % window === 0) cache = replaced(cache, archive(cache, i - window));
-    const { token, ...recent } = step({
-      ...constant,
-      ...cache,
-      token: decoded[i]!,
-      noise: noise[i + 1]!,
-      position: positions[i]!,
-      slot: slots.oneHot[i % window]!,
-      visible: slots.visible[i % window]!,
-      ...(guidance ? { weights: guidance.weights[i]! } : {}),
+  const decoded = [tf.slice(given.noise, 0, 1)];
+  let token = tf.tidy(() => tf.squeeze(decoded[0]!, [0])) as Tensor;
+  for (let start = 0; start + 1 < tokens;) {
+    const part = Math.floor(start / segment), within = start % segment;
+    const count = Math.min(run, tokens - 1 - start, segment - within);
+    const names = Object.keys(cache.tensors).filter((name) => {
+      const [layerOf, segmentOf] = name.replace(/\D+/, "").split(".").map(Number);
+      return layerOf! < layers && segmentOf! <= part;
     });
-    decoded.push(token!);
-    cache = replaced(cache, { ...cache, ...recent });
+    const pieces: Tensors = tf.tidy(() => ({
+      noise: tf.slice(given.noise, start + 1, count),
+      positions: tf.slice(given.positions, start, count),
+      visible: tf.slice(cache.visible, within, count),
+      places: tf.slice(cache.places, within, count),
+      ...(guidance ? { weights: tf.slice(guidance.weights, start, count) } : {}),
+    }));
+    const { tokens: next, last, ...written } = step({
+      ...constant,
+      ...pieces,
+      ...Object.fromEntries(names.map((name) => [name, cache.tensors[name]!])),
+      ...(guidance?.temperature ? { temperature: guidance.temperature } : {}),
+      token,
+    });
+    for (const [name, tensor] of Object.entries(written)) {
+      cache.tensors[name]!.dispose();
+      cache.tensors[name] = tensor;
+    }
+    tf.dispose([token, Object.values(pieces)]);
+    decoded.push(next as tf.Tensor3D);
+    token = last!;
+    start += count;
   }
-  const x = tf.tidy(() => tf.stack(flipped ? decoded.toReversed() : decoded, 1));
-  tf.dispose([noise, positions, constant.row, decoded.slice(1), Object.values(cache), slots.oneHot, slots.visible]);
+  const x = tf.tidy(() => inScanOrder(tf.transpose(tf.concat(decoded, 0), [1, 0, 2]), 1).clone());
+  tf.dispose([token, decoded, Object.values(given), Object.values(constant)] as Tensor[]);
   return x;
 }
 
-function inScanOrder(x: Tensor, axis: number, flipped: boolean): Tensor[] {
-  const rows = tf.unstack(x, axis);
-  return flipped ? rows.reverse() : rows;
-}
-
-/** Where a step writes in the window, and what it sees of it. */
-function windowSlots(): { oneHot: Tensor[]; visible: Tensor[] } {
-  const row = (value: (j: number) => number) => tf.tensor1d(Float32Array.from({ length: window }, (_, j) => value(j)));
-  const each = (value: (i: number, j: number) => number) =>
-    Array.from({ length: window }, (_, i) => row((j) => value(i, j)));
-  return { oneHot: each((i, j) => (i === j ? 1 : 0)), visible: each((i, j) => (j > i ? masked : 0)) };
-}
-
-/**
- * Keys and values `[heads, rows, places, headWidth]` of every layer: the window
- * (`recentKeys0` …), and the older tokens (`olderKeys0` …) where there can be any.
- */
-function emptyCache(layers: number, rows: number, { tokens, width, headWidth }: BlockSizes): Tensors {
-  const older = Math.floor((tokens - 2) / window) * window;
-  const zeros = (places: number) => tf.zeros([width / headWidth, rows, places, headWidth]);
-  const cache: Record<string, Tensor> = {};
-  for (let i = 0; i < layers; i++) {
-    for (const kind of ["Keys", "Values"]) {
-      cache[`recent${kind}${i}`] = zeros(window);
-      if (older > 0) cache[`older${kind}${i}`] = zeros(older);
+/** The maps of a block with norms, the scale of the scores and GELU's factors folded in: once instead of at every step. */
+function foldedWeights(block: BlockParameters, { width, headWidth }: BlockSizes): Record<string, Tensor> {
+  return tf.tidy(() => {
+    const folded: Record<string, Tensor> = {};
+    const put = (name: string, { weight, bias }: { weight: Tensor; bias: Tensor }) => {
+      folded[`${name}.weight`] = weight.clone();
+      folded[`${name}.bias`] = bias.clone();
+    };
+    const scale = tf.concat([tf.fill([width], headWidth ** -0.5), tf.ones([2 * width])]);
+    for (let i = 0; i < layerCount(block); i++) {
+      const name = `attn_blocks.${i}`;
+      const qkv = foldNorm(layer(block, `${name}.attention.norm`), layer(block, `${name}.attention.qkv`));
+      put(`qkv${i}`, { weight: tf.mul(qkv.weight, scale.reshape([-1, 1])), bias: tf.mul(qkv.bias, scale) });
+      put(`proj${i}`, layer(block, `${name}.attention.proj`));
+      const { up, down } = foldGelu(
+        foldNorm(layer(block, `${name}.mlp.norm`), layer(block, `${name}.mlp.main.0`)),
+        layer(block, `${name}.mlp.main.2`),
+      );
+      put(`up${i}`, up);
+      put(`down${i}`, down);
     }
-  }
-  if (older > 0) cache.olderVisible = tf.fill([older], masked);
-  return cache;
+    put("proj_out", layer(block, "proj_out"));
+    folded["proj_in.weight"] = block["proj_in.weight"]!.clone();
+    return folded;
+  });
 }
 
-/** The cache with the full window copied to the places from `start` on of the older part. */
-function archive(cache: Tensors, start: number): Tensors {
-  const next: Record<string, Tensor> = { ...cache };
-  for (const [name, older] of Object.entries(cache)) {
-    if (!name.startsWith("older")) continue;
-    const recent = name === "olderVisible" ? undefined : cache[name.replace("older", "recent")]!;
-    next[name] = tf.tidy(() => {
-      const axis = recent ? 2 : 0;
-      const parts = tf.split(older, [start, window, older.shape[axis]! - start - window], axis);
-      return tf.concat([parts[0]!, recent ?? tf.zeros([window]), parts[2]!], axis);
-    });
-  }
-  return next;
+/** The body of a call: decodes as many tokens as there are rows of noise. */
+function decodeRun(inputs: Tensors, layers: number, guided: boolean, sizes: BlockSizes): Tensors {
+  const each = (name: string) => tf.unstack(inputs[name]!, 0) as Tensor[];
+  const noise = each("noise"), positions = each("positions"), visible = each("visible"), places = each("places");
+  const weights = guided ? each("weights") : [];
+  const cache: Record<string, Tensor> = Object.fromEntries(
+    Object.entries(inputs).filter(([name]) => /^(keys|values)\d/.test(name)),
+  );
+  let token = inputs.token!;
+  const tokens = noise.map((z, k) => {
+    const step = { cache, visible: visible[k]!, places: places[k]! };
+    let h = tf.add(
+      linear(guided ? tf.concat([token, token], 0) : token, inputs["proj_in.weight"]!, positions[k]!),
+      inputs.row!,
+    );
+    for (let i = 0; i < layers; i++) {
+      h = tf.add(h, attendToCache(inputs, i, h, step, sizes));
+      const up = layer(inputs, `up${i}`), down = layer(inputs, `down${i}`);
+      h = tf.add(h, linear(scaledGelu(linear(standardize(h, normEps), up.weight, up.bias)), down.weight, down.bias));
+    }
+    const { weight, bias } = layer(inputs, "proj_out");
+    let output = linear(h, weight, bias);
+    if (guided) {
+      const [conditional, unconditional] = tf.split(output, 2, 0) as [Tensor, Tensor];
+      output = tf.add(unconditional, tf.mul(weights[k]!, tf.sub(conditional, unconditional)));
+    }
+    const [logScale, shift] = tf.split(output, 2, 1) as [Tensor, Tensor];
+    return token = tf.add(tf.mul(z, tf.exp(logScale)), shift);
+  });
+  return { tokens: tf.stack(tokens), last: token, ...cache };
 }
 
-/** Disposes what `next` no longer holds of `old`. */
-function replaced(old: Tensors, next: Tensors): Tensors {
-  for (const [name, tensor] of Object.entries(old)) if (next[name] !== tensor) tensor.dispose();
-  return next;
+/** Where a step is. */
+interface Step {
+  /** Replaced as it is written. */
+  readonly cache: Record<string, Tensor>;
+  readonly visible: Tensor;
+  readonly places: Tensor;
 }
 
-/** The body of a step: embeds the token, runs the layers over the cache, and decodes the next token. */
-function decodeStep(inputs: Tensors, layers: number, guided: boolean, { width, tokenWidth }: BlockSizes): Tensors {
-  const { token, noise, position, row, weights } = inputs as Record<string, Tensor>;
-  const batch = token!.shape[0]!;
-  const tokenRows = guided ? tf.concat([token!, token!], 0) : token!;
-  const recent: Record<string, Tensor> = {};
-  const projected = linear(tokenRows, inputs["proj_in.weight"]!, position!);
-  let h = tf.add(projected, row!);
-  for (let i = 0; i < layers; i++) {
-    h = tf.add(h, attendToCache(inputs, i, h, width, recent));
-    const norm = layer(inputs, `attn_blocks.${i}.mlp.norm`);
-    const up = layer(inputs, `attn_blocks.${i}.mlp.main.0`), down = layer(inputs, `attn_blocks.${i}.mlp.main.2`);
-    const hidden = gelu(linear(layerNorm(h, norm.weight, norm.bias, normEps), up.weight, up.bias));
-    h = tf.add(h, linear(hidden, down.weight, down.bias));
-  }
-  const { weight, bias } = layer(inputs, "proj_out");
-  let output = linear(h, weight, bias);
-  if (guided) {
-    const [conditional, unconditional] = tf.split(output, 2, 0) as [Tensor, Tensor];
-    output = tf.add(unconditional, tf.mul(weights!, tf.sub(conditional, unconditional)));
-  }
-  const [logScale, shift] = tf.split(output.reshape([batch, 2 * tokenWidth]), 2, 1) as [Tensor, Tensor];
-  return { token: tf.add(tf.mul(noise!, tf.exp(logScale)), shift), ...recent };
-}
-
-/** One token's attention over the cache and itself; puts the updated window of layer `i` into `recent`. */
-function attendToCache(inputs: Tensors, i: number, h: Tensor, width: number, recent: Record<string, Tensor>): Tensor {
-  const name = `attn_blocks.${i}.attention`;
-  const norm = layer(inputs, `${name}.norm`),
-    fused = layer(inputs, `${name}.qkv`),
-    proj = layer(inputs, `${name}.proj`);
-  const [heads, rows, , headWidth] = inputs[`recentKeys${i}`]!.shape as [number, number, number, number];
-  const qkv = linear(layerNorm(h, norm.weight, norm.bias, normEps), fused.weight, fused.bias);
-  const leading = tf.transpose(qkv.reshape([rows, 3 * heads, headWidth]), [1, 0, 2]).reshape([
-    3 * heads,
-    rows,
-    1,
-    headWidth,
-  ]);
-  const [query, key, value] = tf.split(leading, 3, 0) as [Tensor, Tensor, Tensor];
-  const slot = inputs.slot!.reshape([window, 1]), others = tf.sub(1, slot);
-  const write = (into: Tensor, x: Tensor) => tf.add(tf.mul(into, others), tf.mul(x, slot));
-  const keys = recent[`recentKeys${i}`] = write(inputs[`recentKeys${i}`]!, key);
-  const values = recent[`recentValues${i}`] = write(inputs[`recentValues${i}`]!, value);
-  const scaled = tf.mul(query, headWidth ** -0.5);
-  const scaledQuery = inputs.temperature ? tf.div(scaled, inputs.temperature.reshape([rows, 1, 1])) : scaled;
-  const scores = tf.add(tf.matMul(scaledQuery, keys, false, true), inputs.visible!);
-  const olderKeys = inputs[`olderKeys${i}`], olderValues = inputs[`olderValues${i}`];
-  let mixed: Tensor;
-  if (olderKeys && olderValues) {
-    const olderScores = tf.add(tf.matMul(scaledQuery, olderKeys, false, true), inputs.olderVisible!);
-    const places = [olderKeys.shape[2]!, window];
-    const [olderShare, share] = tf.split(tf.softmax(tf.concat([olderScores, scores], 3)), places, 3) as [
-      Tensor,
-      Tensor,
-    ];
-    mixed = tf.add(tf.matMul(olderShare, olderValues), tf.matMul(share, values));
-  } else {
-    mixed = tf.matMul(tf.softmax(scores), values);
-  }
-  const merged = tf.transpose(mixed.reshape([heads, rows, headWidth]), [1, 0, 2]).reshape([rows, width]);
-  return linear(merged, proj.weight, proj.bias);
+/** One token's attention over the cache and itself, whose keys and values it puts there first. */
+function attendToCache(inputs: Tensors, i: number, h: Tensor, step: Step, { width, headWidth }: BlockSizes): Tensor {
+  const { cache, visible, places } = step;
+  const fused = layer(inputs, `qkv${i}`), proj = layer(inputs, `proj${i}`);
+  const rows = h.shape[0]!, lines = rows * width / headWidth;
+  const qkv = linear(standardize(h, normEps), fused.weight, fused.bias);
+  const [query, key, value] = tf.split(qkv, 3, 1).map((x) => x.reshape([lines, headWidth])) as [Tensor, Tensor, Tensor];
+  const names = Object.keys(cache).filter((name) => name.startsWith(`keys${i}.`));
+  const parts = names.map((name) => name.slice("keys".length)), newest = parts.at(-1)!;
+  cache[`keys${newest}`] = writeRows(cache[`keys${newest}`]!, places, key);
+  cache[`values${newest}`] = writeRows(cache[`values${newest}`]!, places, value);
+  const at = (name: string) => cache[name]!.reshape([lines, -1, headWidth]);
+  const queries = query.reshape([lines, 1, headWidth]);
+  const scaled = inputs.temperature ? tf.div(queries, inputs.temperature) : queries;
+  const scores = parts.map((part) => {
+    const all = tf.matMul(scaled, at(`keys${part}`), false, true);
+    return part === newest ? tf.add(all, visible) : all;
+  });
+  const shares = tf.softmax(scores.length === 1 ? scores[0]! : tf.concat(scores, 2));
+  const shareOf = scores.length === 1
+    ? [shares]
+    : tf.split(shares, scores.map(({ shape }) => shape[2]!), 2) as Tensor[];
+  const mixed = parts.map((part, p) => tf.matMul(shareOf[p]!, at(`values${part}`)));
+  return linear(mixed.reduce((sum, one) => tf.add(sum, one)).reshape([rows, width]), proj.weight, proj.bias);
 }
 
 /** The weights of every step, and the temperature of every row. The caller disposes them. */
-export function stepGuidance(guidance: FlowGuidance, batch: number, { tokens, tokenWidth }: BlockSizes): StepGuidance {
+export function stepGuidance(guidance: FlowGuidance, batch: number, sizes: BlockSizes): StepGuidance {
+  const { tokens, tokenWidth, width, headWidth } = sizes;
   const { weight, annealed, parts = "ab", temperature = 1 } = guidance;
-  const weights = Array.from({ length: tokens - 1 }, (_, i) => {
+  const values = Float32Array.from({ length: (tokens - 1) * 2 * tokenWidth }, (_, k) => {
+    const i = Math.floor(k / (2 * tokenWidth)), j = k % (2 * tokenWidth);
     const extra = (weight - 1) * (annealed ? (i + 1) / (tokens - 1) : 1);
-    const values = Float32Array.from(
-      { length: 2 * tokenWidth },
-      (_, j) => parts.includes(j < tokenWidth ? "a" : "b") ? 1 + extra : 1,
-    );
-    return tf.tensor1d(values);
+    return parts.includes(j < tokenWidth ? "a" : "b") ? 1 + extra : 1;
   });
-  const rows = Float32Array.from({ length: 2 * batch }, (_, i) => i < batch ? 1 : temperature);
-  return { weights, temperature: tf.tensor2d(rows, [2 * batch, 1]) };
+  const weights = tf.tensor2d(values, [tokens - 1, 2 * tokenWidth]);
+  if (temperature === 1) return { weights };
+  const lines = 2 * batch * width / headWidth;
+  const divisors = Float32Array.from({ length: lines }, (_, i) => i < lines / 2 ? 1 : temperature);
+  return { weights, temperature: tf.tensor3d(divisors, [lines, 1, 1]) };
 }

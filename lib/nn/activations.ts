@@ -1,20 +1,36 @@
 import { type Tensor, tf } from "../engine/mod.ts";
 
-/** x·Φ(x) with the exact normal distribution function. */
-export function gelu(x: Tensor): Tensor {
+/**
+ * a·(1 + erf a), which is √2·gelu(√2·a) for the exact gelu(x) = x·Φ(x): two
+ * passes over the activations fewer there and one back, where maps before and
+ * after take up the factors (`foldGelu`).
+ */
+export function scaledGelu(a: Tensor): Tensor {
   return tf.customGrad((...inputs) => {
-    const [x, save] = inputs as unknown as [Tensor, (saved: Tensor[]) => void];
-    const distribution = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
-    save([x, distribution]);
+    const [a, save] = inputs as unknown as [Tensor, (saved: Tensor[]) => void];
+    const twice = tf.add(tf.erf(a), 1);
+    save([a, twice]);
     return {
-      value: tf.mul(x, distribution),
-      gradFunc: (dy: Tensor, [x, distribution]: Tensor[]) => {
-        const density = tf.exp(tf.mul(tf.square(x!), -0.5));
-        const slope = tf.add(tf.mul(tf.mul(x!, density), 1 / Math.sqrt(2 * Math.PI)), distribution!);
-        return tf.mul(dy, slope);
+      value: tf.mul(a, twice),
+      gradFunc: (dy: Tensor, [a, twice]: Tensor[]) => {
+        // (1 + erf a) + a·(2/√π)·exp(−a²), the factor within the exponential.
+        const density = tf.exp(tf.sub(Math.log(2 / Math.sqrt(Math.PI)), tf.square(a!)));
+        return tf.mul(dy, tf.add(tf.mul(a!, density), twice!));
       },
     };
-  })(x);
+  })(a);
+}
+
+/** Two linear maps with the exact GELU between them as maps with `scaledGelu` between them. */
+export function foldGelu<Map extends { readonly weight: Tensor; readonly bias: Tensor }>(
+  up: Map,
+  down: Map,
+): { up: { weight: Tensor; bias: Tensor }; down: { weight: Tensor; bias: Tensor } } {
+  const half = Math.SQRT1_2;
+  return {
+    up: { weight: tf.mul(up.weight, half), bias: tf.mul(up.bias, half) },
+    down: { weight: tf.mul(down.weight, half), bias: down.bias },
+  };
 }
 
 const tanhSlope = 2 * Math.sqrt(2 / Math.PI);

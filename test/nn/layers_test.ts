@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess } from "@std/assert";
 import { type Tensor, tf } from "../../lib/engine/mod.ts";
-import { gelu, geluTanh, silu } from "../../lib/nn/activations.ts";
+import { foldGelu, geluTanh, scaledGelu, silu } from "../../lib/nn/activations.ts";
 import { attend, causalMask } from "../../lib/nn/attention.ts";
 import { classMixing, classMixingWithExtra, gridFeatures, timeFeatures } from "../../lib/nn/embeddings.ts";
 import { foldNorm, layerNorm, standardize } from "../../lib/nn/layer_norm.ts";
@@ -13,6 +13,8 @@ import { testOnEachEngine } from "./engines.ts";
 
 const filled = (name: string, shape: number[], scale = 1): Tensor => tf.tensor(fill(name, shape, scale, 0), shape);
 const values = (x: Tensor) => Array.from(x.dataSync());
+/** The exact GELU, by way of the scaled one. */
+const gelu = (x: Tensor) => tf.mul(scaledGelu(tf.mul(x, Math.SQRT1_2)), Math.SQRT1_2);
 
 /** The gradient of Σ direction·f by central differences, beside the one that autodiff gives. */
 function assertGradient(f: (x: Tensor) => Tensor, x: Tensor, step = 1e-2): void {
@@ -168,4 +170,18 @@ await testOnEachEngine("classMixing takes the mean for the dropped label, classM
 
 await testOnEachEngine("columnSums adds the rows", () => {
   tf.tidy(() => assertEquals(values(columnSums(tf.tensor([1, 2, 3, 4, 5, 6], [3, 2]))), [9, 12]));
+});
+
+await testOnEachEngine("scaledGelu between folded maps is GELU between the maps", () => {
+  tf.tidy(() => {
+    const map = (name: string, out: number, width: number) => ({
+      weight: filled(`${name}.weight`, [out, width]),
+      bias: filled(`${name}.bias`, [out]),
+    });
+    const x = filled("x", [5, 6]), up = map("up", 8, 6), down = map("down", 4, 8);
+    const expected = linear(gelu(linear(x, up.weight, up.bias)), down.weight, down.bias);
+    const folded = foldGelu(up, down);
+    const hidden = scaledGelu(linear(x, folded.up.weight, folded.up.bias));
+    assertLess(relativeError(values(linear(hidden, folded.down.weight, folded.down.bias)), values(expected)), 1e-6);
+  });
 });
