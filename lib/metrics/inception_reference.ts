@@ -1,5 +1,5 @@
 import type { Reference } from "../models/reference_layout.ts";
-import { inceptionTensors, isCounter } from "./inception_weights.ts";
+import { inceptionTensors, isCounter, whereToGetInception } from "./inception_weights.ts";
 
 /**
  * The Inception network of FID: names and layouts of pytorch-fid's file, whose
@@ -7,6 +7,7 @@ import { inceptionTensors, isCounter } from "./inception_weights.ts";
  */
 export const inceptionReference: Reference = {
   anchor: "Conv2d_1a_3x3.conv.weight",
+  published: whereToGetInception,
   layoutOf: (shapes) => ({
     model: "the Inception network of FID",
     specs: inceptionTensors().filter(({ name, optional }) => !optional || shapes.has(name))

@@ -10,6 +10,7 @@ import { countOf, type Reference, type ReferenceShapes } from "./reference_layou
  */
 export const autoencoderKlReference: Reference = {
   anchor: "encoder.conv_in.weight",
+  published: "Stable Diffusion's are published on Hugging Face as stabilityai/sd-vae-ft-mse",
   layoutOf(shapes) {
     const dialect = dialectOf(shapes);
     const shapeOf = (name: string) => shapes.get(dialect(name));

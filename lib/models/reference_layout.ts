@@ -35,6 +35,8 @@ export interface ReferenceLayout {
 export interface Reference {
   /** A tensor that every such model has: it tells where in a checkpoint the model lies. */
   readonly anchor: string;
+  /** For the person whose file is not one: the clause that says where the right one is. */
+  readonly published: string;
   /**
    * The layout of a file, by its tensors' shapes. What the file lacks is left to
    * `fromReference` to report.

@@ -20,6 +20,7 @@ import { sit } from "./sit.ts";
  */
 export const sitReference: Reference = {
   anchor: "x_embedder.proj.weight",
+  published: "SiT's are published under https://github.com/willisma/SiT",
   layoutOf(shapes, options = {}) {
     const [width = 4, channels = 1, patch = 1] = shapes.get("x_embedder.proj.weight") ?? [];
     const depth = Math.max(1, countOf(shapes, /^blocks\.(\d+)\./));

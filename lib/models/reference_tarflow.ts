@@ -8,6 +8,7 @@ import { tarflow } from "./tarflow.ts";
  */
 export const tarflowReference: Reference = {
   anchor: "blocks.0.proj_in.weight",
+  published: "TarFlow's are published under https://github.com/apple/ml-tarflow",
   layoutOf(shapes) {
     const [width = 1, tokenWidth = 1] = shapes.get("blocks.0.proj_in.weight") ?? [];
     const tokens = shapes.get("blocks.0.pos_embed")?.[0] ?? 2;

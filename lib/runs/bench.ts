@@ -106,7 +106,7 @@ async function entriesOf(
 ): Promise<Entry[]> {
   const shape = shapeOf(name), flops = await stepFlops(shape);
   // Where a native step takes half a second, the embedded engine takes a minute.
-  const slow = name === "wide" || name === "large";
+  const slow = name === "wide" || name === "large" || name === "inception";
   const here = slow && native && own.length > 1 ? own.filter((way) => way !== "wasm") : own;
   return benchCases(shape)
     .filter(({ name }) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)))

@@ -1,9 +1,11 @@
+import { inceptionLayout } from "../metrics/inception_layout.ts";
 import type { BenchShape } from "./bench_shapes.ts";
 import {
   assigning,
   type BenchSubject,
   decoding,
   extracting,
+  extractingInception,
   fitting,
   multiplying,
   sampling,
@@ -23,7 +25,8 @@ export interface BenchCase {
 
 /** The cases of a shape, in the order of the table. */
 export function benchCases(shape: BenchShape): BenchCase[] {
-  const { image, classes, student, teacher, studentBatch, teacherBatch, points } = shape;
+  const { image, classes, student, teacher, studentBatch, teacherBatch, points, inceptionBatch } = shape;
+  if (inceptionBatch !== undefined) return [inceptionCase(inceptionBatch)];
   const common = { shape: image, classes, student, teacher };
   const train = (kind: "fm" | "nfm" | "sdfm", name: string): BenchCase => ({
     name: `train ${name}`,
@@ -58,6 +61,16 @@ export function benchCases(shape: BenchShape): BenchCase[] {
     { name: `assign, ${points} points`, samples: 512, build: () => assigning(shape) },
     { name: "features", samples: 256, build: () => Promise.resolve(extracting(shape)) },
   ];
+}
+
+/** The features of FID, on PyTorch's side with the normalisation by itself, as pytorch-fid runs it. */
+function inceptionCase(batch: number): BenchCase {
+  return {
+    name: "Inception features",
+    samples: batch,
+    build: () => Promise.resolve(extractingInception(batch)),
+    pytorch: { kind: "inception", batch, layout: inceptionLayout },
+  };
 }
 
 /** The product of two square matrices: what the machine can do at most. */

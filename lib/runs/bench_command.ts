@@ -20,8 +20,8 @@ trust the ratios, and the times only of a machine that does nothing else (its lo
 minutes with all shapes.
 
   --shapes A,B      of ${shapeNames.join(", ")}; default quick,desk,wide
-${shapeNames.map((name) => `                      ${name.padEnd(6)} ${shapeOf(name).says}`).join("\n")}
-  --cases A,B       those whose name starts so: train, train NFM, sample, decode, fit, assign, features
+${shapeNames.map((name) => `                      ${name.padEnd(9)} ${shapeOf(name).says}`).join("\n")}
+  --cases A,B       those whose name starts so: train, train NFM, sample, decode, fit, assign, features, Inception
   --ways A,B        of ${ways.join(", ")}: operation by operation; recorded as one function, as runs do it;
                     that compiled with XLA; WebAssembly. Default all
   --against pytorch the same in PyTorch. The first time this makes a Python environment in the cache folder (some GB)
@@ -56,7 +56,8 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   const out = text("out"), threads = text("threads");
   const shapes = among("shapes", text("shapes"), shapeNames, ["quick", "desk", "wide"]);
   const own: readonly Way[] = among("ways", text("ways"), ways, ways);
-  const cases = text("cases")?.split(",") ?? [], names = benchCases(shapeOf(shapes[0]!)).map(({ name }) => name);
+  const cases = text("cases")?.split(",") ?? [],
+    names = shapes.flatMap((shape) => benchCases(shapeOf(shape)).map(({ name }) => name));
   for (const prefix of cases) {
     if (!names.some((name) => name.startsWith(prefix))) {
       throw new Problem(`--cases ${prefix}: ${instead(prefix, names)}`);

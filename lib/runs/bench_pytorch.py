@@ -143,6 +143,42 @@ class Flow(nn.Module):
         return unpatchify(x, self.patch, self.shape)
 
 
+class Fork(nn.ModuleList):
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self], dim=1)
+
+
+def inception_chain(steps):
+    """Steps of the Inception network of FID, from their description; normalisation apart, as pytorch-fid runs it."""
+    return nn.Sequential(*map(inception_step, steps))
+
+
+def inception_step(step):
+    kind, stride = step["kind"], step.get("stride")
+    if kind == "fork":
+        return Fork(map(inception_chain, step["branches"]))
+    if kind == "maxPool":
+        return nn.MaxPool2d(3, stride, padding=1 if stride == 1 else 0)
+    if kind == "meanPool":
+        return nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)
+    padding = [side // 2 for side in step["kernel"]] if step["padding"] == "same" else 0
+    convolution = nn.Conv2d(step["inputs"], step["outputs"], step["kernel"], stride, padding, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    return nn.Sequential(convolution, nn.BatchNorm2d(step["outputs"], eps=0.001), nn.ReLU(inplace=True))
+
+
+def inception(layout, batch, wrap):
+    network = inception_chain(layout).eval()
+    images = torch.rand(batch, 3, 299, 299)
+
+    def features(x):
+        x = 2 * F.interpolate(x, size=(299, 299), mode="bilinear", align_corners=False) - 1
+        return F.adaptive_avg_pool2d(network(x), (1, 1)).squeeze(3).squeeze(2)
+
+    extract = wrap(features)
+    return torch.no_grad()(lambda: extract(images).numpy())
+
+
 def attend(qkv, heads, mask=None, cache=None):
     batch, tokens, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     query, key, value = qkv.reshape(batch, tokens, 3, heads, width // heads).permute(2, 0, 3, 1, 4).unbind(0)
@@ -188,6 +224,8 @@ def build(case, variant):
     if kind == "matmul":
         a, b = torch.randn(case["size"], case["size"]), torch.randn(case["size"], case["size"])
         return lambda: torch.mm(a, b)
+    if kind == "inception":
+        return inception(case["layout"], batch, wrap)
     shape, classes = case["shape"], case["classes"]
     noise, data = torch.randn(batch, *shape), torch.randn(batch, *shape)
     labels, t = torch.arange(batch) % classes, torch.rand(batch)

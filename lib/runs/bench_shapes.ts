@@ -14,6 +14,8 @@ export interface BenchShape {
   readonly teacherBatch: number;
   /** Images that noise is assigned to. */
   readonly points: number;
+  /** Images at once through the Inception network, which is then all that is timed. */
+  readonly inceptionBatch?: number;
 }
 
 const common = { classes: 10, studentBatch: 64, teacherBatch: 64, points: 10_000 } as const;
@@ -52,6 +54,7 @@ const shapes = {
     student: { patch: 2, width: 384, depth: 6, heads: 6 },
     teacher: { patch: 2, width: 384, headWidth: 64, blocks: [2, 2] },
   },
+  inception: { ...small, says: "the features of FID alone, 16 images of 299 pixels", inceptionBatch: 16 },
 } as const satisfies Record<string, Omit<BenchShape, "name">>;
 
 /** The names that `--shapes` takes. */

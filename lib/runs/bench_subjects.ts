@@ -8,6 +8,9 @@ import { softShares } from "../couplings/soft_assignment.ts";
 import type { Dataset } from "../data/types.ts";
 import { tf } from "../engine/mod.ts";
 import { createClassifier, featureParameters } from "../metrics/classifier.ts";
+import { createInception } from "../metrics/inception.ts";
+import { convolutions, inceptionSide } from "../metrics/inception_layout.ts";
+import { inceptionDefaults } from "../metrics/inception_options.ts";
 import { bindFlow, bindVelocity } from "../models/bind.ts";
 import { sit } from "../models/sit.ts";
 import { tarflow } from "../models/tarflow.ts";
@@ -170,6 +173,19 @@ export function extracting({ image, classes }: BenchShape): BenchSubject {
   const specs = featureParameters(image, classes);
   const network = createClassifier(image, classes, initialize(specs, createRng(0)));
   const images = createRng(1).normal(network.batch * sizeOf(image));
+  return each(async () => void await network.features(images), () => network.dispose());
+}
+
+/** Random filters of a size that keeps the values' own. */
+export function extractingInception(batch: number): BenchSubject {
+  const layers = convolutions().map(({ name, inputs, outputs, kernel }) => {
+    const filterShape = [...kernel, inputs, outputs] as const, inWindow = sizeOf(filterShape) / outputs;
+    const filter = createRng(0).fork(name).normal(sizeOf(filterShape)).map((x) => x * Math.sqrt(2 / inWindow));
+    return { name, filterShape, filter, bias: new Float32Array(outputs) };
+  });
+  const shape = [3, inceptionSide, inceptionSide] as const;
+  const network = createInception({ layers, digest: "random" }, shape, { ...inceptionDefaults, batch });
+  const images = Float32Array.from(createRng(1).uniform(batch * sizeOf(shape)), (u) => 2 * u - 1);
   return each(async () => void await network.features(images), () => network.dispose());
 }
 

@@ -30,20 +30,40 @@ export interface FindOptions extends ReferenceOptions {
  * Reads the weights of a model from a PyTorch or a safetensors file. Of a
  * checkpoint with several, the exponential average is taken.
  *
- * @throws {Problem} one sentence: a file that is missing or damaged, that holds
- * no such model, or the first tensor that is missing, extra or of another shape
+ * @throws {Problem} one sentence: a file that is missing; or that is damaged or of
+ * another model, the first tensor that is missing, extra or of another shape, and where the right file is (exit code 74)
  */
 export async function readReferenceWeights(
   path: string,
   reference: Reference,
   options: FindOptions = {},
 ): Promise<FoundWeights> {
-  const open = await isSafetensors(path) ? inSafetensors : inPyTorch;
-  const { tensors, prefix, own } = await open(path, reference, options);
+  try {
+    const open = await isSafetensors(path) ? inSafetensors : inPyTorch;
+    const { tensors, prefix, own } = await open(path, reference, options);
+    const layout = layoutOf(tensors, reference, options, path);
+    const stored = own ? { ...layout, placeOf: () => ({}), constants: [] } : layout;
+    return { layout, flat: fromReference(stored, tensors, path), own, prefix };
+  } catch (error) {
+    if (!(error instanceof Problem) || error.exitCode !== 74) throw error;
+    throw new Problem(`${error.message}; ${reference.published}`, { cause: error, exitCode: 74 });
+  }
+}
+
+/** The sizes that a model cannot have are the file's fault here, where `layoutOf` alone blames the options. */
+function layoutOf(tensors: Tensors, reference: Reference, options: ReferenceOptions, path: string): ReferenceLayout {
   const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape] as const));
-  const layout = reference.layoutOf(shapes, options);
-  const stored = own ? { ...layout, placeOf: () => ({}), constants: [] } : layout;
-  return { layout, flat: fromReference(stored, tensors, path), own, prefix };
+  try {
+    return reference.layoutOf(shapes, options);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new Problem(
+      `Cannot use ${path}: the sizes read off its tensors, "${reference.anchor}" of shape [${
+        shapes.get(reference.anchor)
+      }] first, are of no such model (${error.message})`,
+      { cause: error, exitCode: 74 },
+    );
+  }
 }
 
 type Tensors = ReadonlyMap<string, StoredTensor>;
@@ -88,7 +108,9 @@ function prefixOf(names: readonly string[], anchor: string, weights: string | un
   const all = names.filter((name) => name.endsWith(anchor)).map((name) => name.slice(0, -anchor.length))
     .filter((prefix) => prefix === "" || /[./]$/.test(prefix));
   if (all.length === 0) {
-    throw new Problem(`Cannot use ${path}: it has no ${anchor}, so it holds another model`);
+    throw new Problem(`Cannot use ${path}: its tensor "${anchor}" is missing, so it holds another model`, {
+      exitCode: 74,
+    });
   }
   const shown = (prefix: string) => prefix.replace(/[./]$/, "") || "(no name)";
   if (weights !== undefined) {

@@ -120,3 +120,57 @@ Deno.test("frechetDistance() refuses fewer than two samples a dimension unless t
   assertThrows(() => frechetDistance(enough, few), Problem, "at least 20");
   assert(Number.isFinite(frechetDistance(few, enough, { allowFewSamples: true })));
 });
+
+/** Σᵢ spectrumᵢ qᵢ qᵢᵀ, the q orthonormal: the columns of a reflection I − 2 u uᵀ. */
+function withSpectrum(spectrum: readonly number[], u: Float64Array, mean: Float64Array): Statistics {
+  const dims = spectrum.length, covariance = new Float64Array(dims * dims);
+  const q = (i: number, k: number) => (i === k ? 1 : 0) - 2 * u[i]! * u[k]!;
+  for (let i = 0; i < dims; i++) {
+    for (let j = 0; j < dims; j++) {
+      covariance[i * dims + j] = spectrum.reduce((sum, value, k) => sum + value * q(i, k) * q(j, k), 0);
+    }
+  }
+  return { count: 1000, dims, mean, covariance };
+}
+
+const unit = (values: Float32Array): Float64Array => {
+  const norm = Math.hypot(...values);
+  return Float64Array.from(values, (x) => x / norm);
+};
+const squared = (values: ArrayLike<number>) => Array.from(values).reduce((sum, x) => sum + x * x, 0);
+
+Deno.test("frechetDistance() of Gaussians on two lines is |u|² + |v|² − 2 |u·v|, whatever the number of dimensions", () => {
+  for (const dims of [1, 2, 3, 17, 64]) {
+    const rng = createRng(dims), [u, v, mean] = ["u", "v", "mean"].map((name) => rng.fork(name).normal(dims));
+    const line = (x: Float32Array, mean: Float64Array): Statistics => {
+      const covariance = Float64Array.from({ length: dims * dims }, (_, i) => x[Math.floor(i / dims)]! * x[i % dims]!);
+      return { count: 1000, dims, mean, covariance };
+    };
+    const overlap = Math.abs(u!.reduce((sum, x, i) => sum + x * v![i]!, 0));
+    const expected = squared(mean!) + squared(u!) + squared(v!) - 2 * overlap;
+    const [a, b] = [line(u!, new Float64Array(dims)), line(v!, Float64Array.from(mean!))];
+    for (const [one, other] of [[a, b], [b, a]] as const) relativelyEqual(frechetDistance(one, other), expected, 1e-6);
+  }
+});
+
+Deno.test("frechetDistance() of covariances that commute is Σ (√a − √b)², of any condition and rank", () => {
+  const spectra: Readonly<Record<string, (i: number, dims: number) => readonly [number, number]>> = {
+    "condition 10¹²": (i, dims) => [10 ** (12 * i / dims - 6), 10 ** (6 - 12 * i / dims)],
+    "both of half rank, apart": (i, dims) => i < dims / 2 ? [1 + i, 0] : [0, 2 + i],
+    "both of half rank, overlapping": (i, dims) => [i < dims / 2 ? 1 + i : 0, i > dims / 4 && i < dims * 3 / 4 ? 3 : 0],
+    "one a point": (i) => [0, 1 + i],
+    "tiny": (i) => [1e-30 * (1 + i), 2e-30 * (1 + i)],
+  };
+  for (const [name, spectrum] of Object.entries(spectra)) {
+    for (const dims of [2, 9, 40]) {
+      const pairs = Array.from({ length: dims }, (_, i) => spectrum(i, dims));
+      const u = unit(createRng(dims).normal(dims)), mean = new Float64Array(dims);
+      const a = withSpectrum(pairs.map(([a]) => a), u, mean), b = withSpectrum(pairs.map(([, b]) => b), u, mean);
+      const expected = pairs.reduce((sum, [a, b]) => sum + (Math.sqrt(a) - Math.sqrt(b)) ** 2, 0);
+      for (const [one, other] of [[a, b], [b, a]] as const) {
+        const found = frechetDistance(one, other);
+        assert(Math.abs(found - expected) <= 1e-6 * expected, `${name}, ${dims}: ${found} instead of ${expected}`);
+      }
+    }
+  }
+});

@@ -54,7 +54,10 @@ Deno.test("bench times every case in every way beside PyTorch, leaks nothing, an
 });
 
 const mistakes: readonly (readonly [args: string[], message: string])[] = [
-  [["--shapes", "quik"], '--shapes quik: expected one of tiny, quick, desk, wide, large; did you mean "quick"?'],
+  [
+    ["--shapes", "quik"],
+    '--shapes quik: expected one of tiny, quick, desk, wide, large, inception; did you mean "quick"?',
+  ],
   [["--cases", "trian"], "--cases trian: expected one of train FM, train SD-FM"],
   [["--rounds", "0"], "--rounds 0: expected a number above 0"],
   [["--against", "jax"], "--against jax: expected one of pytorch"],
@@ -89,6 +92,14 @@ Deno.test("bench compiles with XLA where asked, and prints JSON", async () => {
   );
   assertEquals(code, 0);
   assertEquals(parseBench("standard output", out).cases.map(({ name }) => name), ["decode teacher"]);
+});
+
+Deno.test("bench --shapes inception times the features of FID and nothing else", async () => {
+  const args = "--shapes inception --ways traced --rounds 1 --seconds 0.001 --json --quiet".split(" ");
+  const { code, out } = await bench(...args);
+  assertEquals(code, 0);
+  const { cases } = parseBench("standard output", out);
+  assertEquals(cases.map(({ name, samples, leaked }) => [name, samples, leaked]), [["Inception features", 16, 0]]);
 });
 
 Deno.test("bench --help teaches the shapes, the ways and PyTorch", async () => {

@@ -57,7 +57,10 @@ Deno.test("convert refuses in one sentence", async (t) => {
       [[checkpoint, to, "--model", "tarflow", "--depth", "3"], "no option --depth"],
       [[checkpoint, `${folder}/to.pt`, "--model", "tarflow"], "writes safetensors files"],
       [[to, to, "--model", "tarflow"], "would overwrite"],
-      [[checkpoint, to, "--model", "sit"], "it has no x_embedder.proj.weight, so it holds another model"],
+      [
+        [checkpoint, to, "--model", "sit"],
+        'its tensor "x_embedder.proj.weight" is missing, so it holds another model; SiT\'s are published',
+      ],
       [[checkpoint, to, "--model", "tarflow", "--weights", "opt"], `it has model.module, ema`],
       [[cut, to, "--model", "tarflow"], "it is cut short"],
       [[short, to, "--model", "tarflow"], 'its tensor "blocks.0.pos_embed" is missing (and 15 more)'],

@@ -183,3 +183,23 @@ testOnEngines("trainLoop() lets events in at every step, and saves no more often
     ]);
   });
 });
+
+testOnEngines(
+  "trainLoop() has begun the next two batches before it waits for one, so that decoding goes on meanwhile",
+  async () => {
+    await withFolder(async (folder) => {
+      const begun = Array.from({ length: steps }, () => Promise.withResolvers<void>());
+      // Each batch is ready only once the two after it are begun: a loop that asks for one at a time never ends.
+      const batch = async (step: number) => {
+        begun[step]!.resolve();
+        await Promise.all([1, 2].map((ahead) => begun[Math.min(step + ahead, steps - 1)]!.promise));
+        return await tinyBatch(step);
+      };
+      await withFolder(async (plain) => {
+        await tinyRun(plain, steps);
+        await tinyRun(folder, steps, { batch });
+        assertEquals(await outcome(folder), await outcome(plain));
+      });
+    });
+  },
+);

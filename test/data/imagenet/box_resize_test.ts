@@ -52,6 +52,40 @@ Deno.test("boxResize() by a whole factor is the rounded mean of each box, within
   }
 });
 
+Deno.test("boxResize() to any size is the mean of each box, within the two roundings", () => {
+  // The inputs whose centres lie in output i's box, or, below one input, the one under its centre: in whole numbers.
+  // Rounding decides where a centre lies on a box's edge: those are left out.
+  const box = (i: number, from: number, to: number): number[] => {
+    const onEdge = (k: number) => [i, i + 1].some((edge) => (2 * k + 1) * to === 2 * edge * from);
+    if (from >= to && Array.from({ length: from }, (_, k) => k).some(onEdge)) return [];
+    const inside = (k: number) =>
+      from >= to
+        ? (2 * k + 1) * to > 2 * i * from && (2 * k + 1) * to <= 2 * (i + 1) * from
+        : 2 * k * to <= (2 * i + 1) * from && (2 * i + 1) * from < 2 * (k + 1) * to;
+    return Array.from({ length: from }, (_, k) => k).filter(inside);
+  };
+  const side = fc.integer({ min: 1, max: 70 });
+  fc.assert(
+    fc.property(side, side, side, side, fc.boolean(), (width, height, toWidth, toHeight, grey) => {
+      const image = filled(height, width);
+      if (grey) image.pixels.forEach((_, i) => image.pixels[i] = image.pixels[i - i % 3]!);
+      const out = boxResize(image, toWidth, toHeight);
+      assertEquals([out.width, out.height], [toWidth, toHeight]);
+      const rows = Array.from({ length: toHeight }, (_, y) => box(y, height, toHeight));
+      const columns = Array.from({ length: toWidth }, (_, x) => box(x, width, toWidth));
+      for (const [i, level] of out.pixels.entries()) {
+        const across = columns[Math.floor(i / 3) % toWidth]!, down = rows[Math.floor(i / 3 / toWidth)]!;
+        if (across.length * down.length === 0) continue;
+        const sum = down.flatMap((y) => across.map((x) => image.pixels[(y * width + x) * 3 + i % 3]!))
+          .reduce((sum, u) => sum + u, 0);
+        assert(Math.abs(level - sum / (across.length * down.length)) <= 1 + 1e-3, `${i}`);
+        if (grey) assertEquals(level, out.pixels[i - i % 3]);
+      }
+    }),
+    { numRuns: 40, seed: 7 },
+  );
+});
+
 Deno.test("toPlanes() takes the channels apart", () => {
   assertEquals([...toPlanes({ width: 2, height: 1, pixels: Uint8Array.of(1, 2, 3, 4, 5, 6) })], [1, 4, 2, 5, 3, 6]);
 });
