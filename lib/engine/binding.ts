@@ -10,6 +10,7 @@ export const ElementType = {
   complex64: 8,
   int64: 9,
   bool: 10,
+  bfloat16: 14,
   resource: 20,
 };
 const bytesPerElement: Readonly<Record<number, number>> = { 1: 4, 3: 4, 4: 1, 8: 8, 9: 8, 10: 1 };

@@ -1,5 +1,6 @@
 import { type Attribute, AttributeKind } from "./attributes.ts";
 import { type NativeEngine, nativeEngine } from "./native.ts";
+import { productType, withProducts } from "./products.ts";
 import { recordFunction } from "./recording.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
 
@@ -16,13 +17,14 @@ export interface TraceOptions {
 }
 
 /** How traced functions run instead of as their code says. */
-export type Execution = "eager" | "compiled";
+export type Execution = "eager" | "compiled" | "bfloat16";
 let forced: Execution | undefined;
 
 /**
- * Runs every traced function operation by operation (`eager`), or compiled with
- * XLA (`compiled`), from here on, so that the ways can be timed against each
- * other; `undefined` ends that. The embedded engine is always eager.
+ * Runs every traced function operation by operation (`eager`), compiled with
+ * XLA (`compiled`), or with its matrix products in `bfloat16`, from here on, so
+ * that the ways can be timed against each other; `undefined` ends that. The
+ * embedded engine is always eager and in float32.
  */
 export function forceExecution(execution: Execution | undefined): void {
   forced = execution;
@@ -50,9 +52,13 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     const compile = options.compile || forced === "compiled";
     const names = Object.keys(inputs);
     const shapes = names.map((key) => `${key}:${inputs[key]!.dtype}[${inputs[key]!.shape}]`);
-    const signature = [...shapes, compile ? "compiled" : ""].join(" ");
+    const products = forced === "bfloat16" ? forced : productType();
+    const signature = [...shapes, compile ? "compiled" : "", products].join(" ");
     let recording = recorded.get(signature);
-    if (!recording) recorded.set(signature, recording = record(native, name, inputs, body, { compile }));
+    if (!recording) {
+      const given = (own: Inputs) => withProducts(products, () => body(own));
+      recorded.set(signature, recording = record(native, name, inputs, given, { compile }));
+    }
     return replay(native, recording, names.map((key) => inputs[key]!)) as Outputs;
   };
 }

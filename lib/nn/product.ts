@@ -1,4 +1,4 @@
-import { type Tensor, tf } from "../engine/mod.ts";
+import { type Tensor, tf, withProducts } from "../engine/mod.ts";
 
 /** Which factors of a product are read transposed. */
 export interface Transposed {
@@ -17,7 +17,10 @@ export function product(a: Tensor, b: Tensor, transposed: Transposed = {}): Tens
   return tf.matMul(transposed.a ? tf.transpose(left) : left, transposed.b ? tf.transpose(right) : right);
 }
 
-/** The sum over rows of `[rows, columns]`, `[columns]`: a product with ones, which both engines do faster than a sum. */
+/**
+ * The sum over rows of `[rows, columns]`, `[columns]`: a product with ones, which
+ * both engines do faster than a sum. In float32 whatever products are read in.
+ */
 export function columnSums(x: Tensor): Tensor {
-  return product(tf.ones([1, x.shape[0]!]), x).reshape([x.shape[1]!]);
+  return withProducts("float32", () => product(tf.ones([1, x.shape[0]!]), x)).reshape([x.shape[1]!]);
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { quantiseModes } from "../data/quantise.ts";
+import { productTypes } from "../engine/products.ts";
 import { conventions, fidWeights, inceptionDefaults, resizeModes } from "../metrics/inception_options.ts";
 import { latencyBatches } from "../metrics/latency.ts";
 import { autoencoderKinds, couplingKinds, dataKinds, flowKinds, velocityKinds } from "./kinds.ts";
@@ -18,6 +19,9 @@ export const training = z.strictObject({
   recompute: z.boolean().exactOptional().describe(
     "Compute layers again for their gradients instead of keeping them, to save memory; no effect on results",
   ),
+  products: z.enum(productTypes).exactOptional().describe(
+    "What factors of matrix products are read in; bfloat16 is faster where the machine has it, and less exact",
+  ),
   learningRate: z.number().positive().max(1).describe("Peak rate of AdamW"),
   schedule: z.enum(["constant", "cosine"]).default("constant").describe("Course of the rate after the warm-up"),
   warmupSteps: z.int().min(0).default(0).describe("Steps of linear rise to the peak rate"),
@@ -33,7 +37,7 @@ export const training = z.strictObject({
 });
 
 /** How an autoencoder is trained: it sees no labels. */
-export const autoencoderTraining = training.omit({ labelDropout: true, recompute: true }).extend({
+export const autoencoderTraining = training.omit({ labelDropout: true, recompute: true, products: true }).extend({
   klWeight: z.number().min(0).describe("β: weight of the mean KL per latent dimension, beside the mean squared error"),
 });
 

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { git } from "../core/git.ts";
 import { withProgress } from "../core/terminal.ts";
-import { type Engine, forceExecution, openEngine, tf } from "../engine/mod.ts";
+import { type Engine, type Execution, forceExecution, openEngine, tf } from "../engine/mod.ts";
 import { type Contender, quartiles, type Timed, timeInTurns } from "../metrics/timing.ts";
 import { type BenchCaseReport, type BenchReport, defaultWay } from "../results/bench.ts";
 import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
@@ -13,8 +13,9 @@ import type { BenchSubject } from "./bench_subjects.ts";
 import type { PyTorch } from "./pytorch.ts";
 
 /** The ways in which our side runs. */
-export const ways = ["eager", "traced", "xla", "wasm"] as const;
+export const ways = ["eager", "traced", "xla", "bf16", "wasm"] as const;
 export type Way = typeof ways[number];
+const executions: Partial<Record<Way, Execution>> = { eager: "eager", xla: "compiled", bf16: "bfloat16" };
 
 export interface BenchOptions {
   readonly shapes: readonly (typeof shapeNames[number])[];
@@ -118,7 +119,7 @@ function subjectsOf(found: BenchCase, here: readonly Way[], native: boolean) {
   const made: [Way, BenchSubject][] = [];
   const within = async <Result>(way: Way, run: () => Promise<Result>): Promise<Result> => {
     if (native) await tf.setBackend(way === "wasm" ? "wasm" : "tensorflow");
-    forceExecution(way === "eager" ? "eager" : way === "xla" ? "compiled" : undefined);
+    forceExecution(executions[way]);
     try {
       return await run();
     } finally {

@@ -23,7 +23,7 @@ minutes with all shapes.
 ${shapeNames.map((name) => `                      ${name.padEnd(9)} ${shapeOf(name).says}`).join("\n")}
   --cases A,B       those whose name starts so: train, train NFM, sample, decode, fit, assign, features, Inception
   --ways A,B        of ${ways.join(", ")}: operation by operation; recorded as one function, as runs do it;
-                    that compiled with XLA; WebAssembly. Default all
+                    that compiled with XLA; that with matrix products in bfloat16; WebAssembly. Default all
   --against pytorch the same in PyTorch. The first time this makes a Python environment in the cache folder (some GB)
   --python FILE     a Python of yours that has torch, instead
   --rounds N        turns of each; default 15          --seconds S   length of a turn; default 0.2

@@ -66,6 +66,7 @@ export async function train(run: TrainingRun): Promise<void> {
     optimizer: optimizerOf(training),
     schedule: scheduleOf(training),
     microBatches: training.microBatches,
+    ...(training.products && { products: training.products }),
   });
   const { samples, batch } = training;
   try {

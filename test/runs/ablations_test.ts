@@ -13,10 +13,13 @@ Deno.test("every ablation runs end to end at a tiny limit; what two have in comm
   const { cwd, command, remove } = await openWorkspace();
   // One process for all: they share the engine's recordings.
   const script = fileURLToPath(new URL("every_ablation.ts", import.meta.url));
-  const { code, err } = finished(await command([await locate() ? "native" : "wasm"], script).output());
+  const native = await locate() !== undefined;
+  // The embedded engine has no bfloat16, and says so.
+  const names = (await listAblations()).filter((name) => native || name !== "products");
+  const { code, err } = finished(await command([native ? "native" : "wasm", ...names], script).output());
   assertEquals(code, 0, err);
   const students = new Set<string>();
-  for (const ablation of await listAblations()) {
+  for (const ablation of names) {
     const { recipe } = await loadRecipe(`ablations/${ablation}`, "quick");
     const folder = join(cwd, ".nfm/results/ablations", ablation);
     const [out] = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);

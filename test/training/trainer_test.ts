@@ -1,11 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
 import { createRng } from "../../lib/core/rng.ts";
 import { Problem } from "../../lib/core/problem.ts";
-import { type Tensors, tf } from "../../lib/engine/mod.ts";
+import { openEngine, type Tensors, tf } from "../../lib/engine/mod.ts";
 import { initialize, type ParameterSpec } from "../../lib/nn/parameters.ts";
 import { defaultOptimizer, type OptimizerOptions, stepScalars } from "../../lib/training/optimizer.ts";
 import { createTrainer, type TrainerOptions } from "../../lib/training/trainer.ts";
-import { testOnEngines } from "./engines.ts";
+import { engines, testOnEngines } from "./engines.ts";
 
 /** A two-layer regression, large enough (1,185 values) for the two-level norm. */
 const specs: ParameterSpec[] = [
@@ -216,4 +216,29 @@ Deno.test("stepScalars() come from the step alone and warm the average up on req
 
 Deno.test("createTrainer() refuses starting values that are not one for each parameter", () => {
   assertThrows(() => make({ initial: new Float32Array(7) }), TypeError, "1185");
+});
+
+Deno.test({
+  name: "products in bfloat16 train as float32 does, and leave the update in float32",
+  ignore: !engines.includes("native"),
+}, async () => {
+  await openEngine("native");
+  const losses = async (products: "float32" | "bfloat16") => {
+    const trainer = make({ products });
+    const reports = await run(trainer, 60);
+    trainer.dispose();
+    return reports.map(({ loss }) => loss);
+  };
+  const exact = await losses("float32"), short = await losses("bfloat16");
+  assert(short.some((loss, i) => loss !== exact[i]));
+  const mean = (values: number[]) => values.slice(-20).reduce((sum, x) => sum + x / 20, 0);
+  assertLess(Math.abs(mean(short) / mean(exact) - 1), 0.05);
+  // A step of 1e-6 is far below what bfloat16 tells from a weight of 1.
+  const slow = make({ products: "bfloat16", schedule: () => 1e-6 });
+  const before = (await slow.snapshot()).parameters;
+  await run(slow, 1);
+  const after = (await slow.snapshot()).parameters,
+    largest = Math.max(...after.map((x, i) => Math.abs(x - before[i]!)));
+  assert(largest > 5e-7 && largest < 2e-6, String(largest));
+  slow.dispose();
 });
