@@ -5,6 +5,7 @@ import { drawData, imageTensor, labelTensor } from "./data_draw.ts";
 import { keep } from "./kept.ts";
 import type { NoiseScale } from "./noise_scale.ts";
 import { fitSigma, placeSigma } from "./sigma.ts";
+import { encodePool } from "./pool.ts";
 import { addTeacherNoise } from "./teacher_noise.ts";
 import type { Coupling, CouplingInputs, CouplingKind, Teacher } from "./types.ts";
 import { fitWhitening, placeWhitening } from "./whitening.ts";
@@ -18,14 +19,18 @@ const options = z.strictObject({
     .describe("class: whiten the teacher's noise by each class's mean and covariance, instead of dividing by σ_f"),
   draws: z.union([z.literal("fresh"), z.int().positive()]).default("fresh")
     .describe("ε′ of the teacher's input: fresh each time, or so many draws an image, kept for good"),
+  pool: z.literal(true).optional()
+    .describe("Encode the kept draws of all images before training and hold z in memory, instead of at every step"),
   endpoint: z.enum(["clean", "noised"]).default("clean")
     .describe("The student's data: the clean x as in the paper, or the x + ηε′ that the teacher saw"),
   teacherLabel: z.enum(["datum", "student"]).default("datum")
     .describe("The teacher's label: the datum's own always, or what the student sees, ∅ where it is dropped"),
 }).check((context) => {
-  const { sigma, whitening, teacherLabel } = context.value;
-  const refuse = (message: string) =>
-    context.issues.push({ code: "custom", path: ["whitening"], input: whitening, message });
+  const { sigma, whitening, teacherLabel, draws, pool } = context.value;
+  const refuse = (message: string, key = "whitening") =>
+    context.issues.push({ code: "custom", path: [key], input: context.value[key as "pool"], message });
+  if (pool && draws === "fresh") refuse("expected none, or a number of draws beside it, which can be kept", "pool");
+  if (pool && teacherLabel !== "datum") refuse("expected none, or teacherLabel: datum beside it", "pool");
   if (whitening === "none") return;
   if (sigma !== "none") refuse("expected none, or sigma: none beside it, since it takes the place of σ_f");
   if (teacherLabel !== "datum") refuse("expected none, or teacherLabel: datum beside it, since ∅ has no covariance");
@@ -55,6 +60,9 @@ export const normalizingFlow: CouplingKind<typeof options> = {
     }
     const { facts, scale } = await scaleOf(inputs, teacher, options);
     const noising = { draws: options.draws, std: teacher.noiseStd, kept: inputs.rng.fork("keptNoise") };
+    const pool = options.pool && noising.draws !== "fresh"
+      ? await encodePool(inputs, teacher, { ...noising, draws: noising.draws })
+      : undefined;
     return {
       facts,
       toNoise: scale.toNoise,
@@ -62,16 +70,16 @@ export const normalizingFlow: CouplingKind<typeof options> = {
       async sample(size, rng, dropped) {
         const drawn = await drawData(dataset, size, rng, flips);
         const labels = labelTensor(drawn.batch.labels);
-        const noisy = imageTensor(addTeacherNoise(drawn, rng, noising), dataset);
+        const noisy = () => imageTensor(addTeacherNoise(drawn, rng, noising), dataset);
         const noise = tf.tidy(() => {
+          if (pool) return scale.toNoise(imageTensor(pool.encodingOf(drawn, rng), dataset), labels);
           const seen = options.teacherLabel === "student" && dropped
             ? labelTensor(drawn.batch.labels.map((label, i) => dropped[i] ? -1 : label))
             : labels;
-          return scale.toNoise(teacher.flow.encode(noisy, seen).noise, labels);
+          return scale.toNoise(teacher.flow.encode(noisy(), seen).noise, labels);
         });
-        if (options.endpoint === "noised") return { noise, data: noisy, labels, index: drawn.index };
-        noisy.dispose();
-        return { noise, data: imageTensor(drawn.batch.data, dataset), labels, index: drawn.index };
+        const data = options.endpoint === "noised" ? noisy() : imageTensor(drawn.batch.data, dataset);
+        return { noise, data, labels, index: drawn.index };
       },
       dispose: () => scale.dispose(),
     };

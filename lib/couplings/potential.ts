@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { drawsFor } from "./chi_squared.ts";
@@ -84,7 +85,7 @@ export async function fitPotentials(
     }
     onProgress?.(active().length === 0 ? 1 : Math.min(0.99, drawsPerPoint * options.chiSquared / 1.5), note);
     // A turn of the event loop, so that a signal is heard.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await new Promise((resolve) => void setImmediate(resolve));
   }
   return descents.map(({ fit }) => fit!);
 }

@@ -15,15 +15,24 @@ export interface TeacherNoiseOptions {
 /**
  * x + ηε′ of drawn images, `[batch · channels · height · width]`.
  *
- * Kept draws are keyed by image and made again each time: the law of a cache
- * of z without its memory.
+ * Kept draws are keyed by image and made again each time: the law of a pool of
+ * z (`encodePool`) without its memory.
  *
  * @param rng the key of this batch
  */
-export function addTeacherNoise({ batch, index, mirrored }: DataDraw, rng: Rng, options: TeacherNoiseOptions) {
-  const { draws, std, kept } = options;
+export function addTeacherNoise(drawn: DataDraw, rng: Rng, { draws, std, kept }: TeacherNoiseOptions): Float32Array {
+  const { batch, index } = drawn;
   if (draws === "fresh") return addNoise(batch.data, std, rng.fork("teacherNoise"));
-  const chosen = rng.fork("keptDraw").integers(index.length, draws);
-  const keys = Array.from(index, (row, i) => kept.at(row).at(2 * chosen[i]! + (mirrored?.[i] ?? 0)));
-  return addNoiseByRow(batch.data, std, keys);
+  const places = chooseDraws(drawn, rng, draws);
+  return addNoiseByRow(batch.data, std, Array.from(index, (row, i) => keyOfDraw(kept, row, places[i]!)));
+}
+
+/** Which kept draw each drawn image gets: twice its number, and one more for a mirror image. */
+export function chooseDraws({ index, mirrored }: DataDraw, rng: Rng, draws: number): Int32Array {
+  return rng.fork("keptDraw").integers(index.length, draws).map((draw, i) => 2 * draw + (mirrored?.[i] ?? 0));
+}
+
+/** The key of a kept draw of the image `row`. */
+export function keyOfDraw(kept: Rng, row: number, place: number): Rng {
+  return kept.at(row).at(place);
 }

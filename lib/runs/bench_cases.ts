@@ -9,6 +9,7 @@ import {
   fitting,
   multiplying,
   sampling,
+  type StudentKind,
   studentSteps,
   teacherSteps,
 } from "./bench_subjects.ts";
@@ -28,17 +29,18 @@ export function benchCases(shape: BenchShape): BenchCase[] {
   const { image, classes, student, teacher, studentBatch, teacherBatch, points, inceptionBatch } = shape;
   if (inceptionBatch !== undefined) return [inceptionCase(inceptionBatch)];
   const common = { shape: image, classes, student, teacher };
-  const train = (kind: "fm" | "nfm" | "sdfm", name: string): BenchCase => ({
+  const train = (kind: StudentKind, name: string): BenchCase => ({
     name: `train ${name}`,
     samples: studentBatch,
     build: () => studentSteps(shape, kind),
-    ...(kind !== "sdfm" && { pytorch: { ...common, kind, batch: studentBatch } }),
+    ...((kind === "fm" || kind === "nfm") && { pytorch: { ...common, kind, batch: studentBatch } }),
   });
   const sampleBatch = Math.min(64, 2 * teacherBatch);
   return [
     train("fm", "FM"),
     train("sdfm", "SD-FM"),
     train("nfm", "NFM"),
+    train("pool", "NFM, pool"),
     {
       name: "train teacher",
       samples: teacherBatch,

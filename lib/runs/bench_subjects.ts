@@ -85,7 +85,10 @@ function steps({ name, specs, loss, batch }: Training, dispose: () => void = () 
   };
 }
 
-export async function studentSteps(shape: BenchShape, kind: "fm" | "nfm" | "sdfm"): Promise<BenchSubject> {
+/** Which coupling a student is trained under; `pool` is NFM's with z encoded before. */
+export type StudentKind = "fm" | "sdfm" | "nfm" | "pool";
+
+export async function studentSteps(shape: BenchShape, kind: StudentKind): Promise<BenchSubject> {
   const { image, classes, studentBatch } = shape;
   const rng = createRng(0), dataset = noiseDataset(shape), definition = sit(shape.student, image, classes);
   const flow = tarflow(shape.teacher, image, classes);
@@ -97,7 +100,10 @@ export async function studentSteps(shape: BenchShape, kind: "fm" | "nfm" | "sdfm
     ? await couplings.independent.build(inputs, {})
     : kind === "sdfm"
     ? await couplings.semidiscrete.build(inputs, couplings.semidiscrete.options.parse(few))
-    : await couplings.normalizingFlow.build(inputs, couplings.normalizingFlow.options.parse({ sigmaSamples: 64 }));
+    : await couplings.normalizingFlow.build(
+      inputs,
+      couplings.normalizingFlow.options.parse({ sigmaSamples: 64, ...(kind === "pool" && { draws: 1, pool: true }) }),
+    );
   const batch = async (step: number) => {
     const key = rng.fork("batch").at(step);
     return await flowMatchingBatch(await coupling.sample(studentBatch, key.fork("pairs")), key, times);

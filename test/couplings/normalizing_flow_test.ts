@@ -192,3 +192,40 @@ await testOnEachEngine("normalizingFlow refuses a teacher whose noise is not fin
 });
 
 const randomFlow = { decode: (noise: unknown) => noise as never, denoise: (noisy: unknown) => noisy as never };
+
+await testOnEachEngine("a pool gives the pairs of kept draws without running the teacher again", async () => {
+  const teacher = randomTeacher(0.1);
+  let encoded = 0;
+  const flow: typeof teacher.flow = {
+    ...teacher.flow,
+    encode(data, labels) {
+      encoded += data.shape[0]!;
+      return teacher.flow.encode(data, labels);
+    },
+  };
+  for (const flips of [false, true]) {
+    const again = await build(teacher, { draws: 3 }, flips), before = tf.memory().numTensors;
+    encoded = 0;
+    const pool = await build({ ...teacher, flow }, { draws: 3, pool: true }, flips);
+    // σ_f takes every image once.
+    assertEquals(encoded, dataset.size * (1 + 3 * (flips ? 2 : 1)));
+    const [one, other] = [
+      await bytesOf(await again.sample(64, createRng(3))),
+      await bytesOf(await pool.sample(64, createRng(3))),
+    ];
+    assertEquals(encoded, dataset.size * (1 + 3 * (flips ? 2 : 1)));
+    assertEquals([other.data, other.labels, other.index], [one.data, one.labels, one.index]);
+    assert(greatest(one.noise.map((z, i) => z - other.noise[i]!)) < 1e-5);
+    pool.dispose();
+    assertEquals(tf.memory().numTensors, before);
+    again.dispose();
+  }
+  teacher.dispose();
+});
+
+Deno.test("a pool asks for draws that can be kept, and for the datum's label", () => {
+  for (const options of [{ pool: true }, { draws: 2, pool: true, teacherLabel: "student" }]) {
+    const { error } = normalizingFlow.options.safeParse(options);
+    assertEquals(error?.issues.map(({ path }) => path), [["pool"]]);
+  }
+});

@@ -34,7 +34,7 @@ Deno.test("bench times every case in every way beside PyTorch, leaks nothing, an
     const report = parseBench(path, await Deno.readTextFile(path));
     assertEquals(await Deno.readTextFile(join(folder, "found.md")), out.trimEnd() + "\n");
     const names = report.cases.map(({ name }) => name);
-    assertEquals(names.slice(0, 5), ["train FM", "train SD-FM", "train NFM", "train teacher", "sample NFE 31"]);
+    assertEquals(names.slice(0, 5), ["train FM", "train SD-FM", "train NFM", "train NFM, pool", "train teacher"]);
     assertEquals(new Set(report.cases.map(({ leaked }) => leaked)), new Set([0]));
     for (const { name, variants, ratios } of report.cases) {
       assertStringIncludes(out, `| ${name} |`);
