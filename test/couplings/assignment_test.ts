@@ -5,7 +5,7 @@ import { type Features, mirrorInPlace, noiseRows } from "../../lib/couplings/fea
 import { loadPoints, placePotential, pointsInMemory } from "../../lib/couplings/point_set.ts";
 import { softShares } from "../../lib/couplings/soft_assignment.ts";
 import { tf } from "../../lib/engine/mod.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const size = 40, shape = [2, 2, 3] as const, dimension = 12;
 const points = createRng(1).normal(size * dimension);
@@ -36,7 +36,7 @@ function mirrorRows(rows: Float32Array): Float32Array {
   return mirrored;
 }
 
-await testOnEachEngine("assign recovers a permutation, each point once, in several chunks as in one", async () => {
+testOnEngines("assign recovers a permutation, each point once, in several chunks as in one", async () => {
   const order = createRng(2).permutation(size), noise = new Float32Array(points.length);
   order.forEach((j, i) => noise.set(points.subarray(j * dimension, (j + 1) * dimension), i * dimension));
   const before = tf.memory().numTensors;
@@ -48,7 +48,7 @@ await testOnEachEngine("assign recovers a permutation, each point once, in sever
   assertEquals(tf.memory().numTensors, before);
 });
 
-await testOnEachEngine("assign tells a mirror image, as if it were a point of its own", async () => {
+testOnEngines("assign tells a mirror image, as if it were a point of its own", async () => {
   const features = { dimension, mirror: shape };
   const turned = await assigned(features, mirrorRows(points), { padded: 44, chunkSize: 16 });
   assertEquals(turned.index, Int32Array.from({ length: size }, (_, i) => i));
@@ -65,7 +65,7 @@ await testOnEachEngine("assign tells a mirror image, as if it were a point of it
   assertEquals(shown.mirrored, Uint8Array.from(twice.index, (j) => j < size ? 0 : 1));
 });
 
-await testOnEachEngine("assign adds β where labels agree: a great one decides, none leaves them out", async () => {
+testOnEngines("assign adds β where labels agree: a great one decides, none leaves them out", async () => {
   const labels = Int32Array.from({ length: size }, (_, j) => j % 4), noise = createRng(4).normal(200 * dimension);
   const noiseLabels = createRng(5).integers(200, 4);
   const agreement = async (cost: number) => {
@@ -83,7 +83,7 @@ await testOnEachEngine("assign adds β where labels agree: a great one decides, 
   assertEquals(much.share, 1);
 });
 
-await testOnEachEngine(
+testOnEngines(
   "softShares is the mean softmax over points and mirror images, in several chunks as in one",
   async () => {
     const features = { dimension, mirror: shape }, samples = 30, epsilon = 0.7;

@@ -3,7 +3,7 @@ import { createRng } from "../../lib/core/rng.ts";
 import * as couplings from "../../lib/couplings/mod.ts";
 import type { Coupling, CouplingInputs, CouplingKind, Pairs } from "../../lib/couplings/types.ts";
 import { tf } from "../../lib/engine/mod.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 import { greatest, momentsOf, randomTeacher, smallSet } from "./small_set.ts";
 
 const dataset = smallSet();
@@ -57,7 +57,7 @@ function varianceWithin(values: Float32Array, index: Int32Array): Float64Array {
 }
 
 for (const [name, kind] of registry) {
-  await testOnEachEngine(`${name}: both marginals are right, and rows stay together`, async () => {
+  testOnEngines(`${name}: both marginals are right, and rows stay together`, async () => {
     await withCoupling(kind, {}, async (coupling) => {
       const pairs = await coupling.sample(draws, createRng(2));
       assertEquals(pairs.noise.shape, [draws, 1, 4, 4]);
@@ -88,7 +88,7 @@ for (const [name, kind] of registry) {
     }, precise[name]);
   });
 
-  await testOnEachEngine(`${name}: with flips, half of the images are mirrored`, async () => {
+  testOnEngines(`${name}: with flips, half of the images are mirrored`, async () => {
     await withCoupling(kind, { flips: true }, async (coupling) => {
       const { data, index } = await bytesOf(await coupling.sample(draws, createRng(2)));
       const mirrored = await mirroredRows(data, index);
@@ -100,7 +100,7 @@ for (const [name, kind] of registry) {
     }, precise[name]);
   });
 
-  await testOnEachEngine(
+  testOnEngines(
     `${name}: the same key gives the same bytes, another key others, and nothing leaks`,
     async () => {
       const round = async (seed: number) => {
@@ -120,7 +120,7 @@ for (const [name, kind] of registry) {
     },
   );
 
-  await testOnEachEngine(`${name}: what is fitted is kept, and made again when the file is damaged`, async () => {
+  testOnEngines(`${name}: what is fitted is kept, and made again when the file is damaged`, async () => {
     const cacheDir = await Deno.makeTempDir();
     const facts: Coupling["facts"][] = [], noise: unknown[] = [];
     let progress = 0;

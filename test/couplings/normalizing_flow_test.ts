@@ -5,7 +5,7 @@ import { createRng } from "../../lib/core/rng.ts";
 import { normalizingFlow } from "../../lib/couplings/mod.ts";
 import type { Pairs, Teacher } from "../../lib/couplings/types.ts";
 import { tf } from "../../lib/engine/mod.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 import { greatest, momentsOf, randomTeacher, smallSet } from "./small_set.ts";
 
 const dataset = smallSet(), dimension = 16;
@@ -39,7 +39,7 @@ Deno.test("normalizingFlow asks for a teacher", async () => {
   await assertRejects(() => normalizingFlow.build(inputs, normalizingFlow.options.parse({})), Problem, "no teacher");
 });
 
-await testOnEachEngine("normalizingFlow divides by σ_f of paper §3.2, per dimension or as one number", async () => {
+testOnEngines("normalizingFlow divides by σ_f of paper §3.2, per dimension or as one number", async () => {
   const teacher = randomTeacher(0);
   const rows = Int32Array.from({ length: dataset.size }, (_, i) => i);
   const { data, labels } = await dataset.gather(rows);
@@ -72,7 +72,7 @@ await testOnEachEngine("normalizingFlow divides by σ_f of paper §3.2, per dime
   teacher.dispose();
 });
 
-await testOnEachEngine("normalizingFlow pairs the clean image with the encoding of a freshly noised one", async () => {
+testOnEngines("normalizingFlow pairs the clean image with the encoding of a freshly noised one", async () => {
   const teacher = randomTeacher(0.1), coupling = await build(teacher, { sigma: "none" });
   const draws = 2048;
   const pairs = await coupling.sample(draws, createRng(4));
@@ -90,7 +90,7 @@ await testOnEachEngine("normalizingFlow pairs the clean image with the encoding 
   teacher.dispose();
 });
 
-await testOnEachEngine(
+testOnEngines(
   "normalizingFlow's defaults are f(x + ηε′, c) / σ_f under fixed keys, to the last bit",
   async () => {
     // The digests are of what no engine computes: they hold everywhere, and for students trained before.
@@ -108,7 +108,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine(
+testOnEngines(
   "normalizingFlow with draws: K has K noises an image and orientation, kept for good",
   async () => {
     const teacher = randomTeacher();
@@ -135,7 +135,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine(
+testOnEngines(
   "normalizingFlow with endpoint: noised pairs z with the very x + ηε′ that it encodes",
   async () => {
     const teacher = randomTeacher();
@@ -155,7 +155,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine(
+testOnEngines(
   "normalizingFlow with teacherLabel: student encodes with ∅ where the label is dropped",
   async () => {
     const teacher = randomTeacher();
@@ -179,7 +179,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine("normalizingFlow refuses a teacher whose noise is not finite", async () => {
+testOnEngines("normalizingFlow refuses a teacher whose noise is not finite", async () => {
   const broken: Teacher = {
     noiseStd: 0.1,
     flow: {
@@ -193,7 +193,7 @@ await testOnEachEngine("normalizingFlow refuses a teacher whose noise is not fin
 
 const randomFlow = { decode: (noise: unknown) => noise as never, denoise: (noisy: unknown) => noisy as never };
 
-await testOnEachEngine("a pool gives the pairs of kept draws without running the teacher again", async () => {
+testOnEngines("a pool gives the pairs of kept draws without running the teacher again", async () => {
   const teacher = randomTeacher(0.1);
   let encoded = 0;
   const flow: typeof teacher.flow = {

@@ -8,7 +8,7 @@ import { fitPotentials } from "../../lib/couplings/potential.ts";
 import { tf } from "../../lib/engine/mod.ts";
 import { fill } from "../golden/fill.ts";
 import golden from "../golden/semidiscrete.json" with { type: "json" };
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 import { gaussianCells } from "./gaussian_cells.ts";
 import { greatest } from "./small_set.ts";
 
@@ -36,7 +36,7 @@ async function fit(points: Float32Array, dimension: number, settings: {
 const gaussian = (features: Features) => (count: number, rng: ReturnType<typeof createRng>) =>
   noiseRows(features, rng.normal(count * features.dimension));
 
-await testOnEachEngine("fitPotentials gives the reference's potential, masses and transport cost", async () => {
+testOnEngines("fitPotentials gives the reference's potential, masses and transport cost", async () => {
   const { points: { name, shape, scale, offset } } = golden;
   const points = fill(name, shape, scale, offset), before = tf.memory().numTensors;
   const { potential, converged } = await fit(points, 2, {});
@@ -48,7 +48,7 @@ await testOnEachEngine("fitPotentials gives the reference's potential, masses an
   assertAlmostEquals(cost, golden.transport_cost, 0.005);
 });
 
-await testOnEachEngine("fitPotentials gives each point its weight, and none to a point of weight 0", async () => {
+testOnEngines("fitPotentials gives each point its weight, and none to a point of weight 0", async () => {
   for (const [size, dimension, seed] of [[12, 2, 2], [7, 1, 3]] as const) {
     const rng = createRng(seed), points = rng.fork("points").normal(size * dimension).map((y) => 2 * y + 0.5);
     const raw = rng.fork("weights").uniform(size).map((u, j) => j === 3 ? 0 : 0.1 + u);
@@ -61,7 +61,7 @@ await testOnEachEngine("fitPotentials gives each point its weight, and none to a
   }
 });
 
-await testOnEachEngine("fitPotentials finds the quantiles of N(0, 1) on a line, whatever the scale", async () => {
+testOnEngines("fitPotentials finds the quantiles of N(0, 1) on a line, whatever the scale", async () => {
   // Between neighbours y_j < y_{j+1} the boundary is x = (g_j − g_{j+1}) / (y_{j+1} − y_j): for four
   // points of equal weight these are the quartiles.
   for (const scale of [0.01, 1, 1000]) {
@@ -74,21 +74,21 @@ await testOnEachEngine("fitPotentials finds the quantiles of N(0, 1) on a line, 
   }
 });
 
-await testOnEachEngine("fitPotentials does the same in several chunks as in one", async () => {
+testOnEngines("fitPotentials does the same in several chunks as in one", async () => {
   const points = createRng(4).normal(50 * 3), settings = { chiSquared: 0.05, seed: 4 };
   const whole = await fit(points, 3, settings), parts = await fit(points, 3, { ...settings, chunkSize: 16 });
   assertEquals([parts.iterations, parts.converged], [whole.iterations, true]);
   assert(greatest(parts.potential.map((g, j) => g - whole.potential[j]!)) < 1e-4);
 });
 
-await testOnEachEngine("fitPotentials says so when its draws run out", async () => {
+testOnEngines("fitPotentials says so when its draws run out", async () => {
   const points = createRng(5).normal(64 * 8);
   const { converged, chiSquared } = await fit(points, 8, { chiSquared: 1e-3, maxDrawsPerPoint: 2 });
   assert(!converged);
   assert(chiSquared > 1e-3);
 });
 
-await testOnEachEngine("chiSquared is unbiased: its mean over small samples is Σ p²/b − 1", async () => {
+testOnEngines("chiSquared is unbiased: its mean over small samples is Σ p²/b − 1", async () => {
   const points = Float32Array.of(-1, 0.2, 1, 2), potential = [0, 0.3, -0.2, -1.5], weights = [0.1, 0.4, 0.2, 0.3];
   const features: Features = { dimension: 1 };
   const { masses } = gaussianCells(points, 1, potential);

@@ -3,7 +3,7 @@ import { createRng } from "../../lib/core/rng.ts";
 import { independent, semidiscrete } from "../../lib/couplings/mod.ts";
 import type { Coupling } from "../../lib/couplings/types.ts";
 import { tf } from "../../lib/engine/mod.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 import { smallSet } from "./small_set.ts";
 
 const dataset = smallSet();
@@ -29,7 +29,7 @@ async function transportDistance(coupling: Coupling, draws: number): Promise<num
   return z.reduce((sum, value, i) => sum + (value - x[i]!) ** 2, 0) / z.length;
 }
 
-await testOnEachEngine(
+testOnEngines(
   "semidiscrete reports its fit: χ², points never hit beside chance, no label mismatch",
   async () => {
     await withSemidiscrete({}, (coupling) => {
@@ -43,7 +43,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine("semidiscrete hits every point, each as often as the others", async () => {
+testOnEngines("semidiscrete hits every point, each as often as the others", async () => {
   await withSemidiscrete({}, async (coupling) => {
     const draws = 4200, { noise, data, labels, index } = await coupling.sample(draws, createRng(2));
     tf.dispose([noise, data, labels]);
@@ -53,7 +53,7 @@ await testOnEachEngine("semidiscrete hits every point, each as often as the othe
   });
 });
 
-await testOnEachEngine("semidiscrete draws a sample of any size row by row alike", async () => {
+testOnEngines("semidiscrete draws a sample of any size row by row alike", async () => {
   // 1500 samples go through the engine in several products, 42 in one.
   await withSemidiscrete({}, async (coupling) => {
     const key = createRng(8), few = await coupling.sample(40, key), many = await coupling.sample(1500, key);
@@ -62,7 +62,7 @@ await testOnEachEngine("semidiscrete draws a sample of any size row by row alike
   });
 });
 
-await testOnEachEngine("semidiscrete brings noise and data closer, the more so the less a label costs", async () => {
+testOnEngines("semidiscrete brings noise and data closer, the more so the less a label costs", async () => {
   const apart = await independent.build({ dataset, rng: createRng(1), flips: false }, {});
   const distances = [await transportDistance(apart, 4096)], mismatches: number[] = [], costs: number[] = [];
   for (const labelCost of ["infinite", 2, 0]) {
@@ -78,7 +78,7 @@ await testOnEachEngine("semidiscrete brings noise and data closer, the more so t
   assert(0 < mismatches[1]! && mismatches[1]! < mismatches[2]!, `${mismatches}`);
 });
 
-await testOnEachEngine("semidiscrete at a great finite β is the problem of each class", async () => {
+testOnEngines("semidiscrete at a great finite β is the problem of each class", async () => {
   const costs: number[] = [], distances: number[] = [];
   for (const labelCost of ["infinite", 50]) {
     await withSemidiscrete({ labelCost }, async (coupling) => {
@@ -91,7 +91,7 @@ await testOnEachEngine("semidiscrete at a great finite β is the problem of each
   assertAlmostEquals(costs[0]!, costs[1]!, 0.05);
 });
 
-await testOnEachEngine("semidiscrete warns when the potential is not good enough", async () => {
+testOnEngines("semidiscrete warns when the potential is not good enough", async () => {
   await withSemidiscrete({ chiSquared: 1e-4, maxDrawsPerPoint: 20 }, (coupling, notes) => {
     assertEquals(coupling.facts.converged, 0);
     assert(notes.at(-1)!.startsWith("warning: "), notes.at(-1));

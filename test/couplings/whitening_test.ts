@@ -7,7 +7,7 @@ import type { CouplingInputs, Teacher } from "../../lib/couplings/types.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
 import type { Dataset } from "../../lib/data/types.ts";
 import { tf } from "../../lib/engine/mod.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 import { greatest, momentsOf, randomTeacher, smallSet } from "./small_set.ts";
 
 const dimension = 16;
@@ -43,7 +43,7 @@ async function whitened(inputs: CouplingInputs, teacher: Teacher, toNoise: (f: n
   return byClass;
 }
 
-await testOnEachEngine("whitening: class gives every class mean 0 and covariance I on the training set", async () => {
+testOnEngines("whitening: class gives every class mean 0 and covariance I on the training set", async () => {
   for (const flips of [false, true]) {
     const teacher = randomTeacher(), inputs = { dataset: classes(60), teacher, rng: createRng(1), flips };
     const coupling = await normalizingFlow.build(inputs, options);
@@ -59,7 +59,7 @@ await testOnEachEngine("whitening: class gives every class mean 0 and covariance
   }
 });
 
-await testOnEachEngine(
+testOnEngines(
   "whitening: class draws what toNoise() makes of the encoding, under the datum's label",
   async () => {
     const teacher = randomTeacher(), inputs = { dataset: classes(60), teacher, rng: createRng(1), flips: false };
@@ -75,7 +75,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine("whitening: class lends a class of few images the covariance common to all", async () => {
+testOnEngines("whitening: class lends a class of few images the covariance common to all", async () => {
   const teacher = randomTeacher(), inputs = { dataset: classes(8), teacher, rng: createRng(1), flips: false };
   const coupling = await normalizingFlow.build(inputs, options);
   // 8 images of 16 dimensions: three quarters of the covariance are the common one.
@@ -89,7 +89,7 @@ await testOnEachEngine("whitening: class lends a class of few images the covaria
   teacher.dispose();
 });
 
-await testOnEachEngine("whitening: class is kept, and read back to the same bytes", async () => {
+testOnEngines("whitening: class is kept, and read back to the same bytes", async () => {
   const cacheDir = await Deno.makeTempDir(), teacher = randomTeacher();
   const draw = async (progress: () => void) => {
     const inputs = { dataset: smallSet(), teacher, rng: createRng(1), flips: true, cacheDir, onProgress: progress };
@@ -108,7 +108,7 @@ await testOnEachEngine("whitening: class is kept, and read back to the same byte
   await Deno.remove(cacheDir, { recursive: true });
 });
 
-await testOnEachEngine("whitening: class refuses a flow whose noise spans no volume, or is not finite", async () => {
+testOnEngines("whitening: class refuses a flow whose noise spans no volume, or is not finite", async () => {
   const teacherOf = (encode: (data: never) => never): Teacher => ({
     noiseStd: 0.1,
     flow: {

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { tf, trace, writeRows } from "../../lib/engine/mod.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
-await testOnEachEngine("writeRows replaces rows, step after step of a recorded function, and leaks nothing", () => {
+testOnEngines("writeRows replaces rows, step after step of a recorded function, and leaks nothing", () => {
   const before = tf.memory().numTensors;
   const run = trace("write rows", ({ x, first, second, values }) => {
     const once = writeRows(x!, first!, values!);

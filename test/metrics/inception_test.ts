@@ -9,7 +9,7 @@ import { foldTensors, inceptionTensors } from "../../lib/metrics/inception_weigh
 import { sizeOf } from "../../lib/nn/parameters.ts";
 import { fill, relativeError } from "../golden/fill.ts";
 import golden from "../golden/inception-fid.json" with { type: "json" };
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const tensors = new Map(golden.params.map(({ name, shape, scale, offset }) => {
   return [name, { shape, data: fill(name, shape, scale, offset) }] as const;
@@ -22,7 +22,7 @@ Deno.test("inceptionTensors are the reference's, in its order", () => {
   assertEquals(inceptionTensors().map(named), golden.params.map(named));
 });
 
-await testOnEachEngine("Inception has the reference's features", async () => {
+testOnEngines("Inception has the reference's features", async () => {
   const { shape: [count, ...shape], name, scale, offset } = golden.input;
   const images = fill(name, golden.input.shape, scale, offset).map((x) => 2 * x - 1);
   const before = tf.memory().numTensors;

@@ -4,7 +4,7 @@ import { tf } from "../../lib/engine/mod.ts";
 import { resizeBicubic, resizeBilinear } from "../../lib/metrics/resize.ts";
 import { fill } from "../golden/fill.ts";
 import golden from "../golden/pillow-bicubic.json" with { type: "json" };
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const f = Math.fround;
 /** Where output `i` looks in the input, in float32 as the references compute it: TensorFlow 1's place, or of pixel centres. */
@@ -27,7 +27,7 @@ function bilinear(image: ArrayLike<number>, height: number, width: number, side:
 
 const sizes = [[64, 64, 299], [5, 9, 13], [299, 150, 299], [31, 20, 8], [1, 1, 4]] as const;
 for (const mode of ["tf1", "halfPixel"] as const) {
-  await testOnEachEngine(`resizeBilinear() is the formula of ${mode}, larger, smaller and not square`, () => {
+  testOnEngines(`resizeBilinear() is the formula of ${mode}, larger, smaller and not square`, () => {
     for (const [height, width, side] of sizes) {
       const levels = Float32Array.from(createRng(height).integers(height * width, 256));
       const image = tf.tensor(levels, [1, height, width, 1], "float32");

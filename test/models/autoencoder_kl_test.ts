@@ -8,12 +8,12 @@ import { initialize } from "../../lib/nn/parameters.ts";
 import type { ImageShape } from "../../lib/nn/patches.ts";
 import sdVae from "../golden/sd-vae.json" with { type: "json" };
 import { fill, fillFlat, relativeError } from "../golden/fill.ts";
-import { availableEngines, testOnEachEngine } from "../nn/engines.ts";
+import { engines, testOnEngines } from "../engines.ts";
 
 const tolerance = 2e-3;
 
 // The network has 84 million parameters: on two engines it would take minutes, and 5 GB on the embedded one.
-const engine = (await availableEngines()).at(-1)!;
+const engine = engines.at(-1)!;
 
 Deno.test(`autoencoderKl encodes and decodes as Stable Diffusion's does (${engine})`, async () => {
   await openEngine(engine);
@@ -43,7 +43,7 @@ const small = autoencoderKl({ widths: [8, 16], layers: 1, groups: 4, latentChann
 const weights = initialize(small.specs, createRng(1));
 const seen: number[][] = [];
 
-await testOnEachEngine(
+testOnEngines(
   "autoencoderKl treats the images of a batch apart, alike on both engines, and keeps no tensors",
   () => {
     const flat = tf.tensor1d(weights), { encode, decode } = bindAutoencoder(small, flat);

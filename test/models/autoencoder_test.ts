@@ -8,13 +8,13 @@ import { convolutional } from "../../lib/models/convolutional.ts";
 import { initialize } from "../../lib/nn/parameters.ts";
 import * as options from "../../lib/recipes/autoencoder_options.ts";
 import { fill, relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const shape = [2, 8, 12] as const;
 const definition = convolutional({ latentChannels: 3, widths: [4, 6], blocks: 1 }, shape);
 const weights = initialize(definition.specs, createRng(1));
 
-await testOnEachEngine("convolutional halves the side once a level, both ways, and keeps no tensors", () => {
+testOnEngines("convolutional halves the side once a level, both ways, and keeps no tensors", () => {
   const flat = tf.tensor1d(weights.slice()), images = tf.tensor(fill("x", [2, ...shape], 1, 0), [2, ...shape]);
   const before = tf.memory().numTensors;
   const { encode, decode } = bindAutoencoder(definition, flat);
@@ -26,7 +26,7 @@ await testOnEachEngine("convolutional halves the side once a level, both ways, a
   tf.dispose([flat, images, mean, logVariance, decoded]);
 });
 
-await testOnEachEngine("convolutional treats the images of a batch apart, and those of two places alike", () => {
+testOnEngines("convolutional treats the images of a batch apart, and those of two places alike", () => {
   tf.tidy(() => {
     const flat = tf.tensor1d(weights.slice()), { encode, decode } = bindAutoencoder(definition, flat);
     const two = tf.tensor(fill("x", [2, ...shape], 1, 0), [2, ...shape]);
@@ -48,7 +48,7 @@ await testOnEachEngine("convolutional treats the images of a batch apart, and th
   });
 });
 
-await testOnEachEngine("convolutional keeps the log-variance where its exponential is a number", () => {
+testOnEngines("convolutional keeps the log-variance where its exponential is a number", () => {
   tf.tidy(() => {
     const huge = tf.tensor1d(weights.map((x) => 1e3 * x)), { encode } = bindAutoencoder(definition, huge);
     const { logVariance } = encode(tf.tensor(fill("x", [1, ...shape], 1, 0), [1, ...shape]));

@@ -8,7 +8,7 @@ import { type ImageShape, patchify, unpatchify } from "../../lib/nn/patches.ts";
 import tarflowSmall from "../golden/tarflow-small.json" with { type: "json" };
 import sitSmall from "../golden/sit-small.json" with { type: "json" };
 import { fill, fillFlat, type GoldenParameter, relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const tolerance = 1e-4;
 type Scalar = ReturnType<typeof tf.scalar>;
@@ -59,7 +59,7 @@ function tarflowCase() {
   };
 }
 
-await testOnEachEngine(
+testOnEngines(
   "tarflow encodes as the reference does, the dropped label included",
   tidily(() => {
     const { definition, flow, data, labels, dimensions, patch } = tarflowCase();
@@ -71,7 +71,7 @@ await testOnEachEngine(
   }),
 );
 
-await testOnEachEngine(
+testOnEngines(
   "tarflow has the reference's gradients in every parameter and in the data",
   tidily(() => {
     const { definition, flat, data, labels, dimensions } = tarflowCase();
@@ -91,7 +91,7 @@ await testOnEachEngine(
   }),
 );
 
-await testOnEachEngine(
+testOnEngines(
   "tarflow decodes as the reference does, with each kind of guidance and without, and denoises by one score step",
   tidily(() => {
     const { flow, data, noise, sampleLabels } = tarflowCase();
@@ -121,7 +121,7 @@ function sitCase() {
   };
 }
 
-await testOnEachEngine(
+testOnEngines(
   "sit has the reference's velocities, guided and not, and its adapter turns time and sign round",
   tidily(() => {
     const { definition, flat, x, t, labels, dropped } = sitCase();
@@ -139,7 +139,7 @@ await testOnEachEngine(
   }),
 );
 
-await testOnEachEngine(
+testOnEngines(
   "sit has the reference's gradients in every parameter and in x",
   tidily(() => {
     const { definition, flat, x, t, labels } = sitCase();

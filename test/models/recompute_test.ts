@@ -9,7 +9,7 @@ import { tarflow } from "../../lib/models/tarflow.ts";
 import { initialize, parameterCount, unpack } from "../../lib/nn/parameters.ts";
 import { studentTrainee, teacherTrainee, type Trainee } from "../../lib/training/step_cost.ts";
 import { relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const shape = [3, 16, 16] as const, classes = 4;
 const models: Readonly<Record<string, (recompute: boolean) => Trainee>> = {
@@ -40,7 +40,7 @@ function batchOf({ batchOf }: Trainee): Tensors {
 }
 
 for (const [name, modelOf] of Object.entries(models)) {
-  await testOnEachEngine(
+  testOnEngines(
     `${name} has the same loss and gradient where its layers are computed again, recorded or not`,
     async () => {
       const kept = modelOf(false), again = modelOf(true);
@@ -85,7 +85,7 @@ Deno.test("the teacher's score step keeps less too, and what has no gradient not
   assertEquals(await encodeWork(again!, shape), await encodeWork(kept!, shape));
 });
 
-await testOnEachEngine("recomputed() leaves a gradient around it whole, and leaks nothing", () => {
+testOnEngines("recomputed() leaves a gradient around it whole, and leaks nothing", () => {
   const square = recomputed(({ x, w }) => tf.mul(tf.square(x!), w!));
   const before = tf.memory().numTensors;
   const [dx, dw] = tf.tidy(() => {

@@ -6,7 +6,7 @@ import { bindVelocity } from "../../lib/models/bind.ts";
 import { sit, type SitOptions } from "../../lib/models/sit.ts";
 import { initialize, parameterCount } from "../../lib/nn/parameters.ts";
 import { fill, relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const options: SitOptions = { patch: 2, width: 16, depth: 2, heads: 4 };
 
@@ -15,7 +15,7 @@ Deno.test("sit has as many trainable parameters as SiT-XL/4 on 64×64×3", () =>
   assertEquals(parameterCount(specs), 674_890_032);
 });
 
-await testOnEachEngine("sit starts as the zero field", () => {
+testOnEngines("sit starts as the zero field", () => {
   tf.tidy(() => {
     const definition = sit(options, [2, 4, 6], 3);
     const model = bindVelocity(definition, tf.tensor1d(initialize(definition.specs, createRng(1))));
@@ -26,7 +26,7 @@ await testOnEachEngine("sit starts as the zero field", () => {
   });
 });
 
-await testOnEachEngine("sit depends on x, t, label and timeScale, and bindVelocity keeps no tensors", () => {
+testOnEngines("sit depends on x, t, label and timeScale, and bindVelocity keeps no tensors", () => {
   const shape = [2, 4, 4] as const;
   const definition = sit(options, shape, 3), scaled = sit({ ...options, timeScale: 1000 }, shape, 3);
   const flat = tf.tidy(() =>

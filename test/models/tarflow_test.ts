@@ -11,7 +11,7 @@ import { classMixing } from "../../lib/nn/embeddings.ts";
 import { initialize, parameterCount, sizeOf, unpack } from "../../lib/nn/parameters.ts";
 import { type ImageShape, patchify, unpatchify } from "../../lib/nn/patches.ts";
 import { fill, relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 type Scalar = ReturnType<typeof tf.scalar>;
 
@@ -56,7 +56,7 @@ function logAbsDeterminant(rows: number[][]): number {
 }
 
 for (const blocks of [[1], [1, 2, 1]]) {
-  await testOnEachEngine(`tarflow's log-determinant is that of its Jacobian, blocks ${blocks}`, () => {
+  testOnEngines(`tarflow's log-determinant is that of its Jacobian, blocks ${blocks}`, () => {
     tf.tidy(() => {
       const shape: ImageShape = [1, 4, 4];
       const { definition, flat, data, labels } = example({ patch: 2, width: 8, headWidth: 4, blocks }, shape, 3, 1);
@@ -74,7 +74,7 @@ for (const blocks of [[1], [1, 2, 1]]) {
   });
 }
 
-await testOnEachEngine("tarflow decodes what it encodes and encodes what it decodes", () => {
+testOnEngines("tarflow decodes what it encodes and encodes what it decodes", () => {
   tf.tidy(() => {
     const { flow, data, noise, labels } = example(longOptions, longShape, 3, 3);
     const encoded = flow.encode(data, labels).noise;
@@ -121,7 +121,7 @@ function decodeByPasses(
 }
 
 for (const guidance of [undefined, { weight: 1.6, annealed: false }, { weight: 2, annealed: true }]) {
-  await testOnEachEngine(
+  testOnEngines(
     `tarflow's cached decoding is its inverse without a cache, ${
       guidance ? `guidance ${guidance.weight}${guidance.annealed ? " annealed" : ""}` : "no guidance"
     }`,
@@ -138,7 +138,7 @@ for (const guidance of [undefined, { weight: 1.6, annealed: false }, { weight: 2
   );
 }
 
-await testOnEachEngine(
+testOnEngines(
   "tarflow's blocks are causal exactly: a token's scale and shift see only those before it",
   () => {
     tf.tidy(() => {
@@ -171,7 +171,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine("tarflow leaves the first token of a single block as it is", () => {
+testOnEngines("tarflow leaves the first token of a single block as it is", () => {
   tf.tidy(() => {
     const { flow, data, labels } = example({ patch: 2, width: 8, headWidth: 8, blocks: [2] }, [1, 4, 4], 3, 2);
     const before = patchify(data, 2), after = patchify(flow.encode(data, labels).noise, 2);
@@ -181,7 +181,7 @@ await testOnEachEngine("tarflow leaves the first token of a single block as it i
   });
 });
 
-await testOnEachEngine("tarflow's density integrates to 1 over the plane", () => {
+testOnEngines("tarflow's density integrates to 1 over the plane", () => {
   tf.tidy(() => {
     const { flow } = example({ patch: 1, width: 8, headWidth: 4, blocks: [1, 1] }, [1, 1, 2], 2, 1);
     const points = 120, half = 9, cell = 2 * half / points;
@@ -200,7 +200,7 @@ await testOnEachEngine("tarflow's density integrates to 1 over the plane", () =>
   });
 });
 
-await testOnEachEngine("tarflow's gradient in the flat vector is its named gradients end to end", () => {
+testOnEngines("tarflow's gradient in the flat vector is its named gradients end to end", () => {
   tf.tidy(() => {
     const { definition, flat, data, labels } = example(
       { patch: 2, width: 8, headWidth: 4, blocks: [1, 2] },
@@ -221,7 +221,7 @@ await testOnEachEngine("tarflow's gradient in the flat vector is its named gradi
   });
 });
 
-await testOnEachEngine("tarflow without classes encodes, decodes and guides by temperature alone", () => {
+testOnEngines("tarflow without classes encodes, decodes and guides by temperature alone", () => {
   tf.tidy(() => {
     const { definition, flow, data, noise, labels } = example(
       { patch: 2, width: 8, headWidth: 4, blocks: [1, 1] },
@@ -239,7 +239,7 @@ await testOnEachEngine("tarflow without classes encodes, decodes and guides by t
   });
 });
 
-await testOnEachEngine("bindFlow keeps no tensors, and takes new noise levels and weights as they come", () => {
+testOnEngines("bindFlow keeps no tensors, and takes new noise levels and weights as they come", () => {
   const { flow, flat, data, noise, labels } = example(longOptions, longShape, 3, 2);
   const before = tf.memory().numTensors;
   const encoded = flow.encode(data, labels);

@@ -2,7 +2,7 @@ import { assertEquals, assertLess } from "@std/assert";
 import { type Tensor, tf } from "../../lib/engine/mod.ts";
 import { convolution, depthToSpace, spaceToDepth } from "../../lib/nn/convolution.ts";
 import { fill, relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "./engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const filled = (name: string, shape: number[]): Tensor => tf.tensor(fill(name, shape, 1, 0), shape);
 const values = (x: Tensor) => Array.from(x.dataSync());
@@ -32,7 +32,7 @@ function writtenOut(x: Tensor, weight: Tensor, bias: Tensor, direction: Tensor) 
 }
 
 for (const side of [1, 3]) {
-  await testOnEachEngine(`convolution of side ${side} and its gradient are their definition`, () => {
+  testOnEngines(`convolution of side ${side} and its gradient are their definition`, () => {
     tf.tidy(() => {
       const x = filled("x", [2, 4, 5, 3]), weight = filled("weight", [2, 3, side, side]), bias = filled("bias", [2]);
       const direction = filled("direction", [2, 4, 5, 2]);
@@ -50,7 +50,7 @@ for (const side of [1, 3]) {
   });
 }
 
-await testOnEachEngine("spaceToDepth orders a square by row, column and channel, and depthToSpace inverts it", () => {
+testOnEngines("spaceToDepth orders a square by row, column and channel, and depthToSpace inverts it", () => {
   tf.tidy(() => {
     // Two rows of four pixels of two channels: pixel p has channels p and p + 10.
     const x = tf.tensor([0, 10, 1, 11, 2, 12, 3, 13, 4, 14, 5, 15, 6, 16, 7, 17], [1, 2, 4, 2]);

@@ -9,7 +9,7 @@ import { channelsFirst, patchify, unpatchify } from "../../lib/nn/patches.ts";
 import { columnSums } from "../../lib/nn/product.ts";
 import sitSmall from "../golden/sit-small.json" with { type: "json" };
 import { fill, relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "./engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const filled = (name: string, shape: number[], scale = 1): Tensor => tf.tensor(fill(name, shape, scale, 0), shape);
 const values = (x: Tensor) => Array.from(x.dataSync());
@@ -30,7 +30,7 @@ function assertGradient(f: (x: Tensor) => Tensor, x: Tensor, step = 1e-2): void 
   assertLess(relativeError(gradient, differences), 2e-3);
 }
 
-await testOnEachEngine("linear multiplies by the transposed weight and adds the bias, over any leading axes", () => {
+testOnEngines("linear multiplies by the transposed weight and adds the bias, over any leading axes", () => {
   tf.tidy(() => {
     const x = tf.tensor([1, 2, 3, 4, 5, 6], [3, 1, 2]), weight = tf.tensor([1, 0, 0, 10, 1, 1], [3, 2]);
     const y = linear(x, weight, tf.tensor([0.5, 0, 0]));
@@ -40,7 +40,7 @@ await testOnEachEngine("linear multiplies by the transposed weight and adds the 
   });
 });
 
-await testOnEachEngine("linear, standardize, gelu and geluTanh have the gradients of their values", () => {
+testOnEngines("linear, standardize, gelu and geluTanh have the gradients of their values", () => {
   tf.tidy(() => {
     const x = filled("x", [4, 6], 2), weight = filled("weight", [3, 6]), bias = filled("bias", [3]);
     assertGradient((x) => linear(x, weight, bias), x);
@@ -54,7 +54,7 @@ await testOnEachEngine("linear, standardize, gelu and geluTanh have the gradient
   });
 });
 
-await testOnEachEngine("gelu and geluTanh have the values of their formulas", () => {
+testOnEngines("gelu and geluTanh have the values of their formulas", () => {
   tf.tidy(() => {
     const x = [-6, -2, -0.5, 0, 0.5, 1, 3];
     const cubic = (x: number) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
@@ -65,7 +65,7 @@ await testOnEachEngine("gelu and geluTanh have the values of their formulas", ()
   });
 });
 
-await testOnEachEngine("standardize gives mean 0 and variance 1, and foldNorm the linear map of layerNorm", () => {
+testOnEngines("standardize gives mean 0 and variance 1, and foldNorm the linear map of layerNorm", () => {
   tf.tidy(() => {
     const x = filled("x", [5, 8], 3);
     const { mean, variance } = tf.moments(standardize(x, 0), 1);
@@ -79,7 +79,7 @@ await testOnEachEngine("standardize gives mean 0 and variance 1, and foldNorm th
   });
 });
 
-await testOnEachEngine("attend is softmax(qkᵀ/√d)v per head, and its causal mask hides later tokens exactly", () => {
+testOnEngines("attend is softmax(qkᵀ/√d)v per head, and its causal mask hides later tokens exactly", () => {
   tf.tidy(() => {
     const shape = { batch: 2, tokens: 3, heads: 2, headWidth: 4 };
     const qkv = filled("qkv", [6, 24], 2), data = values(qkv);
@@ -115,7 +115,7 @@ await testOnEachEngine("attend is softmax(qkᵀ/√d)v per head, and its causal 
   });
 });
 
-await testOnEachEngine("patchify orders each patch by channel, row, column, and unpatchify inverts it", () => {
+testOnEngines("patchify orders each patch by channel, row, column, and unpatchify inverts it", () => {
   tf.tidy(() => {
     // Two channels of 2×4: patches of 2 are the left and the right half.
     const images = tf.tensor([0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17], [1, 2, 2, 4]);
@@ -141,7 +141,7 @@ await testOnEachEngine("patchify orders each patch by channel, row, column, and 
   });
 });
 
-await testOnEachEngine("gridFeatures is the reference's fixed embedding, the column first", () => {
+testOnEngines("gridFeatures is the reference's fixed embedding, the column first", () => {
   tf.tidy(() => {
     const corner = gridFeatures(4, 4, 64).slice([15, 0], [1, 64]);
     assertLess(relativeError(values(corner), sitSmall.pos_embed_sample.data), 1e-6);
@@ -151,7 +151,7 @@ await testOnEachEngine("gridFeatures is the reference's fixed embedding, the col
   });
 });
 
-await testOnEachEngine("timeFeatures is cos then sin, at frequencies from 1 down to 1/10000", () => {
+testOnEngines("timeFeatures is cos then sin, at frequencies from 1 down to 1/10000", () => {
   tf.tidy(() => {
     const features = values(timeFeatures(tf.tensor1d([0, 0.7]), 8));
     assertEquals(features.slice(0, 8), [1, 1, 1, 1, 0, 0, 0, 0]);
@@ -160,7 +160,7 @@ await testOnEachEngine("timeFeatures is cos then sin, at frequencies from 1 down
   });
 });
 
-await testOnEachEngine("classMixing takes the mean for the dropped label, classMixingWithExtra the extra row", () => {
+testOnEngines("classMixing takes the mean for the dropped label, classMixingWithExtra the extra row", () => {
   tf.tidy(() => {
     const labels = tf.tensor1d([1, -1], "int32");
     assertEquals(values(classMixing(labels, 4)), [0, 1, 0, 0, 0.25, 0.25, 0.25, 0.25]);
@@ -168,11 +168,11 @@ await testOnEachEngine("classMixing takes the mean for the dropped label, classM
   });
 });
 
-await testOnEachEngine("columnSums adds the rows", () => {
+testOnEngines("columnSums adds the rows", () => {
   tf.tidy(() => assertEquals(values(columnSums(tf.tensor([1, 2, 3, 4, 5, 6], [3, 2]))), [9, 12]));
 });
 
-await testOnEachEngine("scaledGelu between folded maps is GELU between the maps", () => {
+testOnEngines("scaledGelu between folded maps is GELU between the maps", () => {
   tf.tidy(() => {
     const map = (name: string, out: number, width: number) => ({
       weight: filled(`${name}.weight`, [out, width]),

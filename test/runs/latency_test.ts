@@ -9,7 +9,7 @@ import { initialize } from "../../lib/nn/parameters.ts";
 import type { NormalizingFlow, VelocityModel } from "../../lib/models/types.ts";
 import { parseFigureKey } from "../../lib/results/figures.ts";
 import { type LatencyInputs, measureLatency } from "../../lib/runs/latency.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 beQuiet();
 const shape = [1, 8, 8] as const;
@@ -64,7 +64,7 @@ async function everyKind(inputs: Omit<LatencyInputs, "batch" | "guidance">) {
   return figures;
 }
 
-await testOnEachEngine(
+testOnEngines(
   "measureLatency() measures teacher, decoding and every solver at every batch and guidance",
   async () => {
     const { flow, student, dispose } = counted();
@@ -95,7 +95,7 @@ await testOnEachEngine(
   },
 );
 
-await testOnEachEngine("measureLatency() has teacher and student do the work that it says, and no more", async () => {
+testOnEngines("measureLatency() has teacher and student do the work that it says, and no more", async () => {
   const { flow, student, decoded, denoised, evaluated, dispose } = counted();
   await everyKind({ ...common, flow, student, repeats: 3 });
   dispose();
@@ -108,7 +108,7 @@ await testOnEachEngine("measureLatency() has teacher and student do the work tha
   assertEquals(evaluated, [1, 4, 2, 8].flatMap((rows) => each(rows, 7 * 4)));
 });
 
-await testOnEachEngine("measureLatency() stops between runs when it is told to", async () => {
+testOnEngines("measureLatency() stops between runs when it is told to", async () => {
   const { flow, student, evaluated, dispose } = counted();
   const stop = new AbortController();
   const stopping: VelocityModel = {

@@ -30,7 +30,7 @@ import {
 import { keepAutoencoder } from "../../lib/runs/autoencoder_command.ts";
 import { openLatents } from "../../lib/runs/latents.ts";
 import { readWeights, writeWeights } from "../../lib/training/weights.ts";
-import { testOnEngines } from "../training/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const data = { kind: "mnist", size: 8 } as unknown as DataRecipe;
 const rng = createRng(11);

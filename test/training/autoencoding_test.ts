@@ -7,7 +7,7 @@ import { initialize, unpack } from "../../lib/nn/parameters.ts";
 import { autoencodingBatch, autoencodingLoss, drawPosterior, posteriorNoise } from "../../lib/training/autoencoding.ts";
 import { defaultOptimizer } from "../../lib/training/optimizer.ts";
 import { createTrainer } from "../../lib/training/trainer.ts";
-import { testOnEngines } from "./engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const rng = createRng(3), shape: [number, number, number] = [1, 8, 8];
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createRng } from "../../lib/core/rng.ts";
-import { engines } from "./engines.ts";
+import { engines } from "../engines.ts";
 import { leftBehind } from "./tiny_run.ts";
 
 const script = new URL("./killed_run.ts", import.meta.url).pathname;

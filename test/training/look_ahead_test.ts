@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { tf } from "../../lib/engine/mod.ts";
 import { lookAhead } from "../../lib/training/look_ahead.ts";
-import { testOnEngines } from "./engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const valueOf = async (batch: Promise<Record<string, { dataSync(): ArrayLike<number> }>>) => [
   ...Array.from((await batch).x!.dataSync()),

@@ -5,7 +5,7 @@ import { loadCheckpoint } from "../../lib/training/checkpoint.ts";
 import { averagePath } from "../../lib/training/loop.ts";
 import { meanLoss, readLossLog } from "../../lib/training/loss_log.ts";
 import { readWeights } from "../../lib/training/weights.ts";
-import { testOnEngines } from "./engines.ts";
+import { testOnEngines } from "../engines.ts";
 import { leftBehind, tinyBatch, tinyRun, tinyTrainer } from "./tiny_run.ts";
 
 const steps = 12;

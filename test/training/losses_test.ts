@@ -12,7 +12,7 @@ import { defaultOptimizer } from "../../lib/training/optimizer.ts";
 import { interpolate, targetVelocity } from "../../lib/training/path.ts";
 import { defaultTimes, sampleTimes, type TimeOptions } from "../../lib/training/times.ts";
 import { createTrainer, type Trainer, type TrainerOptions } from "../../lib/training/trainer.ts";
-import { testOnEngines } from "./engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 const rng = createRng(17);
 const shape: [number, number, number] = [1, 4, 4];

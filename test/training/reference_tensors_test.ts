@@ -17,7 +17,7 @@ import type { StoredTensor } from "../../lib/training/safetensors.ts";
 import sitSmall from "../golden/sit-small.json" with { type: "json" };
 import tarflowSmall from "../golden/tarflow-small.json" with { type: "json" };
 import { fill, type GoldenParameter, relativeError } from "../golden/fill.ts";
-import { testOnEachEngine } from "../nn/engines.ts";
+import { testOnEngines } from "../engines.ts";
 
 type Tensors = Map<string, StoredTensor>;
 
@@ -54,7 +54,7 @@ function sitFile(learnSigma: boolean): Tensors {
 }
 
 for (const learnSigma of [false, true]) {
-  await testOnEachEngine(
+  testOnEngines(
     `weights of SiT ${learnSigma ? "with" : "without"} the variance output give its velocities in our time and sign`,
     () => {
       const { config, seed, batch, y } = sitSmall;
@@ -77,7 +77,7 @@ for (const learnSigma of [false, true]) {
   );
 }
 
-await testOnEachEngine("weights of TarFlow, with its masks and its prior, encode as TarFlow does", () => {
+testOnEngines("weights of TarFlow, with its masks and its prior, encode as TarFlow does", () => {
   const { config, head_dim, seed, batch, y } = tarflowSmall;
   const shape: ImageShape = [config.in_channels, config.img_size, config.img_size];
   const blocks = Array<number>(config.num_blocks).fill(config.layers_per_block);

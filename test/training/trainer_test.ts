@@ -5,7 +5,7 @@ import { openEngine, type Tensors, tf } from "../../lib/engine/mod.ts";
 import { initialize, type ParameterSpec } from "../../lib/nn/parameters.ts";
 import { defaultOptimizer, type OptimizerOptions, stepScalars } from "../../lib/training/optimizer.ts";
 import { createTrainer, type TrainerOptions } from "../../lib/training/trainer.ts";
-import { engines, testOnEngines } from "./engines.ts";
+import { engines, testOnEngines } from "../engines.ts";
 
 /** A two-layer regression, large enough (1,185 values) for the two-level norm. */
 const specs: ParameterSpec[] = [

@@ -1,4 +1,4 @@
-import { openEngine } from "../../lib/engine/mod.ts";
+import { openEngine } from "../lib/engine/mod.ts";
 
 /** The engines of this machine: the embedded one always, the native one where its library is found. */
 export const engines = ["wasm"] as ("wasm" | "native")[];
@@ -10,7 +10,7 @@ try {
 }
 
 /** Registers `body` once for each engine, with that engine open. */
-export function testOnEngines(name: string, body: (engine: "wasm" | "native") => Promise<void>): void {
+export function testOnEngines(name: string, body: (engine: "wasm" | "native") => void | Promise<void>): void {
   for (const engine of engines) {
     Deno.test({
       name: `${name} [${engine}]`,
