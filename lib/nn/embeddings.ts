@@ -48,9 +48,10 @@ export function classMixingWithExtra(labels: Tensor, classes: number): Tensor {
   return tf.concat([known, dropped(labels)], 1);
 }
 
-// Cast afterwards: asked for float32 at once, the embedded engine returns zeros.
+// Cast afterwards: asked for float32 at once, the embedded engine returns zeros. One class alone is none to TensorFlow.js.
 function oneHot(labels: Tensor, classes: number): Tensor {
-  return tf.cast(tf.oneHot(labels as ReturnType<typeof tf.tensor1d>, classes), "float32");
+  const columns = tf.cast(tf.oneHot(labels as ReturnType<typeof tf.tensor1d>, Math.max(2, classes)), "float32");
+  return classes === 1 ? tf.slice(columns, [0, 0], [-1, 1]) : columns;
 }
 
 function dropped(labels: Tensor): Tensor {

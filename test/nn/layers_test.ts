@@ -160,13 +160,18 @@ testOnEngines("timeFeatures is cos then sin, at frequencies from 1 down to 1/100
   });
 });
 
-testOnEngines("classMixing takes the mean for the dropped label, classMixingWithExtra the extra row", () => {
-  tf.tidy(() => {
-    const labels = tf.tensor1d([1, -1], "int32");
-    assertEquals(values(classMixing(labels, 4)), [0, 1, 0, 0, 0.25, 0.25, 0.25, 0.25]);
-    assertEquals(values(classMixingWithExtra(labels, 3)), [0, 1, 0, 0, 0, 0, 0, 1]);
-  });
-});
+testOnEngines(
+  "classMixing takes the mean for the dropped label, classMixingWithExtra the extra row, of one class too",
+  () => {
+    tf.tidy(() => {
+      const labels = tf.tensor1d([1, -1], "int32");
+      assertEquals(values(classMixing(labels, 4)), [0, 1, 0, 0, 0.25, 0.25, 0.25, 0.25]);
+      assertEquals(values(classMixingWithExtra(labels, 3)), [0, 1, 0, 0, 0, 0, 0, 1]);
+      const only = tf.tensor1d([0, -1], "int32");
+      assertEquals([values(classMixing(only, 1)), values(classMixingWithExtra(only, 1))], [[1, 1], [1, 0, 0, 1]]);
+    });
+  },
+);
 
 testOnEngines("columnSums adds the rows", () => {
   tf.tidy(() => assertEquals(values(columnSums(tf.tensor([1, 2, 3, 4, 5, 6], [3, 2]))), [9, 12]));
