@@ -305,6 +305,13 @@ const rearrangements: Operation[] = [
     gradient: "none",
   },
   {
+    name: "tensorScatterUpdate of one value",
+    inputs: [{ shape: [3] }, { shape: [1, 1], low: 0, high: 2, integer: true }, { shape: [1] }],
+    run: (x, row, value) => tf.tensorScatterUpdate(x, row as Any, value),
+    reference: (x, row, value) => f64.build([3], ([i]) => f64.get(row, [0, 0]) === i ? value.data[0]! : x.data[i!]!),
+    gradient: "none", // tfjs has none; it writes to the cache of decoding
+  },
+  {
     name: "gather of rows",
     inputs: [wide, { shape: [5], low: 0, high: 2, integer: true }],
     run: (x, rows) => tf.gather(x, rows as Any),
@@ -315,9 +322,7 @@ const rearrangements: Operation[] = [
 ];
 
 /** The native engine takes paddings by name alone. */
-const convolutions: Operation[] = [[1, "same"], [2, "same"], [1, "valid"], [2, "valid"]].map((
-  [stride, padding],
-): Operation => ({
+const convolutions = [[1, "same"], [2, "same"], [1, "valid"], [2, "valid"]].map(([stride, padding]): Operation => ({
   name: `conv2d stride ${stride} ${padding}`,
   inputs: [{ shape: [2, 5, 5, 3] }, { shape: [3, 3, 3, 2] }],
   run: (x, filter) => tf.conv2d(x as Any, filter as Any, stride as number, padding as "same" | "valid"),
@@ -375,8 +380,7 @@ const images: Operation[] = [
       f64.build([1, 4, 4, 1], ([n, i, j, c]) => {
         const at = (y: number, z: number) => f64.get(x, [n!, Math.min(y, 1), Math.min(z, 1), c!]);
         const [y, z, v, w] = [i! >> 1, j! >> 1, i! % 2 / 2, j! % 2 / 2];
-        const row = (k: number) => (1 - w) * at(k, z) + w * at(k, z + 1);
-        return (1 - v) * row(y) + v * row(y + 1);
+        return (1 - v) * ((1 - w) * at(y, z) + w * at(y, z + 1)) + v * ((1 - w) * at(y + 1, z) + w * at(y + 1, z + 1));
       }),
     gradient: "none",
   },
