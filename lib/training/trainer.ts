@@ -1,4 +1,4 @@
-import { type ProductType, type Tensor, type Tensors, tf, trace, withProducts } from "../engine/mod.ts";
+import { type ProductType, productType, type Tensor, type Tensors, tf, trace, withProducts } from "../engine/mod.ts";
 import { parameterCount, type Parameters, type ParameterSpec, unpack } from "../nn/parameters.ts";
 import { Problem } from "../core/problem.ts";
 import {
@@ -31,7 +31,7 @@ export interface TrainerOptions {
   readonly schedule: Schedule;
   /** Equal slices of a batch to run one after the other: less memory, the same result within rounding. Default 1. */
   readonly microBatches?: number;
-  /** What factors of the loss's matrix products and of its gradient's are read in; the update is float32. Default float32. */
+  /** What factors of the loss's matrix products and of its gradient's are read in; the update is float32. Default: as all around. */
   readonly products?: ProductType;
 }
 
@@ -125,10 +125,10 @@ type Inputs = OptimizerVectors & StepScalars<Tensor>;
 type Outputs = OptimizerVectors & { readonly report: Tensor };
 
 /** One step's arithmetic: one traced function; with micro-batches, one for each of them and one for the update. */
-function createStep({ name, specs, loss, optimizer, microBatches = 1, products = "float32" }: TrainerOptions) {
+function createStep({ name, specs, loss, optimizer, microBatches = 1, products }: TrainerOptions) {
   const gradientOf = (parameters: Tensor, batch: Tensors) =>
     withProducts(
-      products,
+      products ?? productType(),
       () =>
         tf.valueAndGrad((flat: Tensor) => loss(unpack(flat, specs), batch) as ReturnType<typeof tf.scalar>)(parameters),
     );

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
 import { createRng } from "../../lib/core/rng.ts";
 import { Problem } from "../../lib/core/problem.ts";
-import { openEngine, type Tensors, tf } from "../../lib/engine/mod.ts";
+import { forceExecution, openEngine, type Tensors, tf } from "../../lib/engine/mod.ts";
 import { initialize, type ParameterSpec } from "../../lib/nn/parameters.ts";
 import { defaultOptimizer, type OptimizerOptions, stepScalars } from "../../lib/training/optimizer.ts";
 import { createTrainer, type TrainerOptions } from "../../lib/training/trainer.ts";
@@ -241,4 +241,21 @@ Deno.test({
     largest = Math.max(...after.map((x, i) => Math.abs(x - before[i]!)));
   assert(largest > 5e-7 && largest < 2e-6, String(largest));
   slow.dispose();
+});
+
+Deno.test({
+  name: "a Trainer of no products of its own takes those all around it",
+  ignore: !engines.includes("native"),
+}, async () => {
+  await openEngine("native");
+  const lossOf = async (options: Partial<TrainerOptions>, around: "float32" | "bfloat16") => {
+    forceExecution(around === "bfloat16" ? around : undefined);
+    const trainer = make(options), [report] = await run(trainer, 1);
+    trainer.dispose();
+    forceExecution(undefined);
+    return report!.loss;
+  };
+  const exact = await lossOf({}, "float32"), short = await lossOf({ products: "bfloat16" }, "float32");
+  assertEquals(await lossOf({}, "bfloat16"), short);
+  assertEquals(await lossOf({ products: "float32" }, "bfloat16"), exact);
 });
