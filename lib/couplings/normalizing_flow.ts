@@ -4,8 +4,8 @@ import { tf } from "../engine/mod.ts";
 import { drawData, imageTensor, labelTensor } from "./data_draw.ts";
 import { keep } from "./kept.ts";
 import type { NoiseScale } from "./noise_scale.ts";
-import { fitSigma, placeSigma } from "./sigma.ts";
 import { encodePool } from "./pool.ts";
+import { fitSigma, placeSigma } from "./sigma.ts";
 import { addTeacherNoise } from "./teacher_noise.ts";
 import type { Coupling, CouplingInputs, CouplingKind, Teacher } from "./types.ts";
 import { fitWhitening, placeWhitening } from "./whitening.ts";
@@ -27,13 +27,15 @@ const options = z.strictObject({
     .describe("The teacher's label: the datum's own always, or what the student sees, ∅ where it is dropped"),
 }).check((context) => {
   const { sigma, whitening, teacherLabel, draws, pool } = context.value;
-  const refuse = (message: string, key = "whitening") =>
-    context.issues.push({ code: "custom", path: [key], input: context.value[key as "pool"], message });
-  if (pool && draws === "fresh") refuse("expected none, or a number of draws beside it, which can be kept", "pool");
-  if (pool && teacherLabel !== "datum") refuse("expected none, or teacherLabel: datum beside it", "pool");
+  const refuse = (key: "pool" | "whitening", message: string) =>
+    context.issues.push({ code: "custom", path: [key], input: context.value[key], message });
+  if (pool && draws === "fresh") refuse("pool", "expected none, or a number of draws beside it, which can be kept");
+  if (pool && teacherLabel !== "datum") refuse("pool", "expected none, or teacherLabel: datum beside it");
   if (whitening === "none") return;
-  if (sigma !== "none") refuse("expected none, or sigma: none beside it, since it takes the place of σ_f");
-  if (teacherLabel !== "datum") refuse("expected none, or teacherLabel: datum beside it, since ∅ has no covariance");
+  if (sigma !== "none") refuse("whitening", "expected none, or sigma: none beside it, since it takes the place of σ_f");
+  if (teacherLabel !== "datum") {
+    refuse("whitening", "expected none, or teacherLabel: datum beside it, since ∅ has no covariance");
+  }
 });
 type Options = z.output<typeof options>;
 
@@ -60,8 +62,8 @@ export const normalizingFlow: CouplingKind<typeof options> = {
     }
     const { facts, scale } = await scaleOf(inputs, teacher, options);
     const noising = { draws: options.draws, std: teacher.noiseStd, kept: inputs.rng.fork("keptNoise") };
-    const pool = options.pool && noising.draws !== "fresh"
-      ? await encodePool(inputs, teacher, { ...noising, draws: noising.draws })
+    const pool = options.pool && options.draws !== "fresh"
+      ? await encodePool(inputs, teacher, options.draws, noising.kept)
       : undefined;
     return {
       facts,

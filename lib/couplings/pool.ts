@@ -1,8 +1,8 @@
 import { Problem } from "../core/problem.ts";
-import { addNoiseByRow } from "../data/add_noise.ts";
-import { tf } from "../engine/mod.ts";
-import { type DataDraw, dimensionOf, imageTensor, labelTensor } from "./data_draw.ts";
-import { chooseDraws, keyOfDraw, type TeacherNoiseOptions } from "./teacher_noise.ts";
+import type { Rng } from "../core/rng.ts";
+import { type DataDraw, dimensionOf } from "./data_draw.ts";
+import { chunk, encodeRows } from "./encodings.ts";
+import { chooseDraws, keyOfDraw } from "./teacher_noise.ts";
 import type { CouplingInputs, Teacher } from "./types.ts";
 
 /** f(x + ηε′, c) of every kept draw of every image, in main memory. */
@@ -10,21 +10,19 @@ export interface Pool {
   /** `[batch · channels · height · width]`: what the teacher gives for drawn images, with the draws that `rng` chooses. */
   encodingOf(drawn: DataDraw, rng: Rng): Float32Array;
 }
-type Rng = CouplingInputs["rng"];
-
-/** Images encoded at a time. */
-const chunk = 256;
 
 /**
  * Encodes every image with each of its `draws`, and its mirror image where
  * there are flips: once, instead of at every step.
  *
+ * @param kept the key of the draws
  * @throws {Problem} when the memory for it cannot be had
  */
 export async function encodePool(
   { dataset, flips, onProgress }: CouplingInputs,
-  { flow }: Teacher,
-  { draws, std, kept }: TeacherNoiseOptions & { readonly draws: number },
+  teacher: Teacher,
+  draws: number,
+  kept: Rng,
 ): Promise<Pool> {
   const { size } = dataset, dimension = dimensionOf(dataset.shape);
   const places = Array.from({ length: 2 * draws }, (_, place) => place).filter((place) => flips || place % 2 === 0);
@@ -33,11 +31,9 @@ export async function encodePool(
   for (const place of places) {
     for (let start = 0; start < size; start += chunk) {
       const rows = Int32Array.from({ length: Math.min(chunk, size - start) }, (_, i) => start + i);
-      const { data, labels } = await dataset.gather(rows, new Uint8Array(rows.length).fill(place % 2));
-      const noisy = addNoiseByRow(data, std, Array.from(rows, (row) => keyOfDraw(kept, row, place)));
-      const noise = tf.tidy(() => flow.encode(imageTensor(noisy, dataset), labelTensor(labels)).noise);
-      values.set(await noise.data<"float32">(), at(place, start));
-      noise.dispose();
+      const mirrored = new Uint8Array(rows.length).fill(place % 2);
+      const keys = Array.from(rows, (row) => keyOfDraw(kept, row, place));
+      values.set((await encodeRows(dataset, teacher, rows, mirrored, keys)).noise, at(place, start));
       onProgress?.((at(place, start) + rows.length * dimension) / values.length, "encoding the pool of z");
     }
   }

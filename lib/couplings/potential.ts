@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers";
 import type { Rng } from "../core/rng.ts";
+import { turn } from "../core/turn.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { drawsFor } from "./chi_squared.ts";
 import { measureMasses, type NoiseSource } from "./masses.ts";
@@ -84,8 +84,7 @@ export async function fitPotentials(
       note = `${sets.length - open} of ${sets.length} potentials fitted, worst χ² ${worst.toFixed(4)}`;
     }
     onProgress?.(active().length === 0 ? 1 : Math.min(0.99, drawsPerPoint * options.chiSquared / 1.5), note);
-    // A turn of the event loop, so that a signal is heard.
-    await new Promise((resolve) => void setImmediate(resolve));
+    await turn();
   }
   return descents.map(({ fit }) => fit!);
 }

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers";
+import { turn } from "../core/turn.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { grid as timeGrid, type GridKind } from "./grid.ts";
 import type { Method } from "./method.ts";
@@ -62,9 +62,4 @@ async function integrate(
   }
   const curvature = await tracker?.finish(noise, x);
   return { data: x, nfe, networkPasses: nfe * field.passesPerEvaluation, ...(curvature && { curvature }) };
-}
-
-/** Lets signals, timers and progress run: some 0.02 ms, where a timer of no delay would add 2 ms to every step. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers";
 import { Problem } from "../core/problem.ts";
+import { turn } from "../core/turn.ts";
 import { type Tensors, tf } from "../engine/mod.ts";
 import { type Identity, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { type LookAhead, lookAhead } from "./look_ahead.ts";
@@ -79,7 +79,7 @@ export async function trainLoop(options: TrainLoopOptions): Promise<{ readonly r
         [savedAt, savedStep] = [performance.now(), trainer.step];
       }
       options.onStep?.(record);
-      await new Promise((resolve) => setImmediate(resolve)); // lets signals in
+      await turn();
     }
   } finally {
     await batches.dispose();

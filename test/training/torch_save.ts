@@ -1,4 +1,5 @@
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
+import { concat } from "../concat.ts";
 import type { StoredTensor } from "../../lib/training/safetensors.ts";
 
 /** What is needed of a tensor to write it. */
@@ -64,14 +65,4 @@ function stateDict(tensors: ReadonlyMap<string, Saved>, storages: Map<ArrayBuffe
     ];
   });
   return concat([call(global("collections", "OrderedDict"), []), [0x28], ...items, [0x75]]);
-}
-
-function concat(parts: readonly Bytes[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

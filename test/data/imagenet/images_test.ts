@@ -8,7 +8,8 @@ import { decodeRgb } from "../../../lib/data/imagenet/image_decode.ts";
 import { readImageHeader } from "../../../lib/data/imagenet/image_header.ts";
 import { prepareImage } from "../../../lib/data/imagenet/prepare_image.ts";
 import golden from "../../golden/images.json" with { type: "json" };
-import { concat, jpeg, picture, text } from "./small_imagenet.ts";
+import { concat } from "../../concat.ts";
+import { jpeg, picture, text } from "./small_imagenet.ts";
 
 // Files that Pillow 13 wrote, with the SHA-256 of `.convert("RGB")` and of that in `.resize((64, 64), Image.BOX)`.
 for (const { name, file, width, height, rgb, box64 } of golden) {

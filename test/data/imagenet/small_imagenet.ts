@@ -6,6 +6,7 @@ import { createRng } from "../../../lib/core/rng.ts";
 import { closeSharedPool } from "../../../lib/data/imagenet/pool.ts";
 import { prepareImage } from "../../../lib/data/imagenet/prepare_image.ts";
 import { imageNet } from "../../../lib/data/imagenet.ts";
+import { concat } from "../../concat.ts";
 
 /** An image of a small ImageNet: real bytes as a file holds them. */
 export interface TestImage {
@@ -212,16 +213,6 @@ export async function write(path: string, bytes: Uint8Array): Promise<void> {
 }
 
 export const text = (words: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(words);
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
 
 function shuffled<Value>(values: readonly Value[]): Value[] {
   return [...createRng(1).fork("shuffle").permutation(values.length)].map((i) => values[i]!);

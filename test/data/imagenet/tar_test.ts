@@ -2,7 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Problem } from "../../../lib/core/problem.ts";
 import { readAt, readTarIndex } from "../../../lib/data/imagenet/tar.ts";
-import { concat, tar, text } from "./small_imagenet.ts";
+import { concat } from "../../concat.ts";
+import { tar, text } from "./small_imagenet.ts";
 
 /** Reads an archive of these bytes, and each member's contents. */
 function index(archive: Uint8Array): [string, string][] {
