@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { hashFile } from "../../lib/core/hash.ts";
 import { createRng } from "../../lib/core/rng.ts";
 import { locate } from "../../lib/engine/locate.ts";
@@ -8,8 +7,10 @@ import { inceptionTensors } from "../../lib/metrics/inception_weights.ts";
 import { autoencoderKl } from "../../lib/models/autoencoder_kl.ts";
 import { initialize, sizeOf } from "../../lib/nn/parameters.ts";
 import { writeSafetensors } from "../../lib/training/safetensors.ts";
+import { namedTensors } from "../../lib/training/weights.ts";
 import { classIds, drawImages, expect, layOut } from "../data/imagenet/small_imagenet.ts";
 import { torchSave } from "../training/torch_save.ts";
+import { openWorkspace, type Workspace } from "./workspace.ts";
 
 /**
  * The paper's scale from real JPEG files to its table: ImageNet's layout, the
@@ -17,15 +18,13 @@ import { torchSave } from "../training/torch_save.ts";
  * models at the paper's width with few layers. Whatever the figures are, every
  * part of the path has run.
  */
-const project = fileURLToPath(new URL("../../", import.meta.url));
 const native = await locate() !== undefined;
 
-async function workspace(): Promise<string> {
-  const folder = await Deno.makeTempDir({ prefix: "nfm-paper-" });
-  for (const name of ["experiments", "deno.lock"]) await Deno.symlink(join(project, name), join(folder, name));
-  await layOut.folder(join(folder, "imagenet"), await drawImages());
-  await Deno.writeFile(join(folder, "inception.pth"), await torchSave(randomInception()));
-  return folder;
+async function paperWorkspace(): Promise<Workspace> {
+  const workspace = await openWorkspace(["experiments", "deno.lock"]);
+  await layOut.folder(join(workspace.cwd, "imagenet"), await drawImages());
+  await Deno.writeFile(join(workspace.cwd, "inception.pth"), await torchSave(randomInception()));
+  return workspace;
 }
 
 /** As pytorch-fid's file: torchvision's names, with positive variances, and the classifier that features leave out. */
@@ -46,29 +45,19 @@ function randomInception() {
 /** As diffusers' `diffusion_pytorch_model.safetensors` of sd-vae-ft-mse. */
 async function writeAutoencoder(path: string): Promise<void> {
   const { specs } = autoencoderKl({}, [3, 64, 64]);
-  const flat = initialize(specs, createRng(1));
-  let offset = 0;
-  const tensors = specs.map(({ name, shape }) => {
-    return [name, { shape, data: flat.subarray(offset, offset += sizeOf(shape)) }] as const;
-  });
-  await writeSafetensors(path, tensors, { format: "pt" });
+  await writeSafetensors(path, [...namedTensors(specs, initialize(specs, createRng(1)))], { format: "pt" });
 }
 
-async function run(cwd: string, experiment: string, ...overrides: string[]) {
-  const command = ["run", "--quiet", "-A", "--config", join(project, "deno.json"), join(project, "lib/cli.ts")];
+async function run({ cwd, run }: Workspace, experiment: string, ...overrides: string[]): Promise<string> {
   const counts = `{train: ${expect.train}, test: ${expect.test}, classes: ${expect.classes}}`;
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...[...command, "run", experiment, "--scale", "paper", "--out", "out", "--engine", "native"],
-      ...["data.root=imagenet", `data.expect=${counts}`, "features.weights=inception.pth"],
-      `+features.sha256="${await hashFile(join(cwd, "inception.pth"))}"`,
-      ...overrides,
-    ],
-    cwd,
-    env: { NO_COLOR: "1" },
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stderr);
+  const { code, err } = await run(
+    ...["run", experiment, "--scale", "paper", "--out", "out", "--engine", "native"],
+    ...["data.root=imagenet", `data.expect=${counts}`, "features.weights=inception.pth"],
+    `+features.sha256="${await hashFile(join(cwd, "inception.pth"))}"`,
+    ...overrides,
+  );
+  assertEquals(code, 0, err);
+  return err;
 }
 
 async function figuresOf(cwd: string): Promise<Record<string, { value: number }>> {
@@ -86,9 +75,9 @@ const short = [
 ];
 
 Deno.test({ name: "the paper's Table 4 runs from JPEG files to its table", ignore: !native }, async () => {
-  const cwd = await workspace();
+  const workspace = await paperWorkspace(), { cwd } = workspace;
   const said = await run(
-    cwd,
+    workspace,
     "table4",
     "~rows.FM",
     // A distance on 2048 features takes half a minute: two will do.
@@ -109,16 +98,16 @@ Deno.test({ name: "the paper's Table 4 runs from JPEG files to its table", ignor
   assertEquals(figures["SD-FM / labelMismatch"]!.value, 0);
   const stages = await Array.fromAsync(Deno.readDir(join(cwd, ".nfm/stages/teacher")));
   assertEquals(stages.length, 1);
-  await Deno.remove(cwd, { recursive: true });
+  await workspace.remove();
 });
 
 Deno.test(
   { name: "the paper's Table 6 runs from JPEG files through Stable Diffusion's autoencoder", ignore: !native },
   async () => {
-    const cwd = await workspace();
+    const workspace = await paperWorkspace(), { cwd } = workspace;
     await writeAutoencoder(join(cwd, "sd-vae/autoencoder.safetensors"));
     const said = await run(
-      cwd,
+      workspace,
       "table6",
       "data.size=64",
       "+data.images=40",
@@ -137,6 +126,6 @@ Deno.test(
     assertEquals(kept.filter(({ name }) => name.includes("train")).length, 2);
     assert(bytes.every((size) => size % (4 * 4 * 8 * 8) === 0));
     assertEquals(classIds.length, expect.classes);
-    await Deno.remove(cwd, { recursive: true });
+    await workspace.remove();
   },
 );
