@@ -10,7 +10,7 @@ import { type Tensor, type Tensors, tf } from "./tf.ts";
  * takes neither the time nor the memory of a run.
  *
  * @param inputs of the shapes and types to record for; they stay the caller's
- * @returns the names of the results, in order
+ * @returns the names of the results, in order, and whether `body` says what is to be computed before what
  * @throws {Error} if `body` uses a tensor from outside, reads a value, or if a shape depends on one
  */
 export function recordFunction(
@@ -19,12 +19,12 @@ export function recordFunction(
   name: string,
   inputs: Tensors,
   body: (inputs: Tensors) => Tensors,
-): string[] {
+): { readonly results: readonly string[]; readonly ordered: boolean } {
   const { binding, backend } = native;
   const graph = createGraph(native.tensorFlow, name);
   const written = new WeakSet<object>();
   const restoreWrite = listenToWrites(native, written);
-  const { recorder, own, placeOf } = createRecorder(graph, name, written);
+  const { recorder, own, placeOf, isOrdered } = createRecorder(graph, name, written);
   binding.recorder = recorder;
   // Every input a tensor of its own, even where the same one was passed twice.
   const parameters = Object.entries(inputs).map(([key, x]) => {
@@ -32,12 +32,13 @@ export function recordFunction(
     return { key, place, tensor: backend.createOutputTensor(own(place)) };
   });
   try {
-    return tf.tidy(() => {
+    const names = tf.tidy(() => {
       const outputs = body(Object.fromEntries(parameters.map(({ key, tensor }) => [key, tensor])));
       const results = backend.getInputTensorIds(Object.values(outputs)).map(placeOf);
       graph.define(functionName, parameters.map(({ place }) => place), results);
       return Object.keys(outputs) as unknown as tf.TensorContainer;
     }) as unknown as string[];
+    return { results: names, ordered: isOrdered() };
   } finally {
     for (const { tensor } of parameters) tensor.dispose();
     binding.recorder = undefined;
@@ -59,7 +60,7 @@ function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
     if (!place) throw fromOutside(name);
     return place;
   };
-  let waitsFor: Place | undefined;
+  let waitsFor: Place | undefined, ordered = false;
   const recorder: Recorder = {
     create(shape, dtype, values) {
       // 64-bit scalars are made by the kernels themselves, past the backend.
@@ -71,6 +72,7 @@ function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
     waiting(id, record) {
       const before = waitsFor;
       waitsFor = placeOf(id);
+      ordered = true;
       try {
         return record();
       } finally {
@@ -81,7 +83,7 @@ function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
       throw new Error(`Recording ${name}: it reads the value of a tensor, which a recorded function cannot`);
     },
   };
-  return { recorder, own, placeOf };
+  return { recorder, own, placeOf, isOrdered: () => ordered };
 }
 
 const fromOutside = (name: string) =>

@@ -10,20 +10,22 @@ export type Traced<Inputs extends Tensors, Outputs extends Tensors> = (inputs: I
 /** How a function is run on the native engine. */
 export interface TraceOptions {
   /**
-   * Compile it with XLA, which joins element-wise operations: faster for training
-   * steps, at some seconds of compilation per signature. Default false.
+   * Compile it with XLA, which joins element-wise operations, at some seconds a
+   * signature. Done on a CPU alone, and only in float32: there it was measured.
+   * What says in which order it is computed (`recomputed`) is never compiled,
+   * since XLA would compute the same things once. Default false.
    */
   readonly compile?: boolean;
 }
 
 /** How traced functions run instead of as their code says. */
-export type Execution = "eager" | "compiled" | "bfloat16";
+export type Execution = "eager" | "recorded" | "compiled" | "bfloat16";
 let forced: Execution | undefined;
 
 /**
- * Runs every traced function operation by operation (`eager`), compiled with
- * XLA (`compiled`), or with its matrix products in `bfloat16`, from here on, so
- * that the ways can be timed against each other; `undefined` ends that. The
+ * Runs every traced function operation by operation (`eager`), as recorded
+ * (`recorded`), compiled with XLA (`compiled`), or as recorded with its matrix
+ * products in `bfloat16`, from here on, so that the ways can be timed against each other; `undefined` ends that. The
  * embedded engine is always eager and in float32.
  */
 export function forceExecution(execution: Execution | undefined): void {
@@ -49,15 +51,16 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   return (inputs) => {
     const native = nativeEngine();
     if (!native || forced === "eager") return tidyAll(() => body(inputs));
-    const compile = options.compile || forced === "compiled";
     const names = Object.keys(inputs);
     const shapes = names.map((key) => `${key}:${inputs[key]!.dtype}[${inputs[key]!.shape}]`);
     const products = forced === "bfloat16" ? forced : productType();
+    const chosen = options.compile && !native.binding.isUsingGpuDevice() && products === "float32";
+    const compile = forced === "compiled" || (chosen && forced !== "recorded");
     const signature = [...shapes, compile ? "compiled" : "", products].join(" ");
     let recording = recorded.get(signature);
     if (!recording) {
       const given = (own: Inputs) => withProducts(products, () => body(own));
-      recorded.set(signature, recording = record(native, name, inputs, given, { compile }));
+      recorded.set(signature, recording = record(native, name, inputs, given, compile));
     }
     return replay(native, recording, names.map((key) => inputs[key]!)) as Outputs;
   };
@@ -87,11 +90,11 @@ function record<Inputs extends Tensors, Outputs extends Tensors>(
   name: string,
   inputs: Inputs,
   body: (inputs: Inputs) => Outputs,
-  options: TraceOptions,
+  compile: boolean | undefined,
 ): Recording {
   const functionName = `nfm_${name.replace(/\W/g, "_")}_${recordings++}`;
-  const results = recordFunction(native, functionName, name, inputs, (given) => body(given as Inputs));
-  return { functionName, results, attributes: options.compile ? [mustCompile] : [] };
+  const { results, ordered } = recordFunction(native, functionName, name, inputs, (given) => body(given as Inputs));
+  return { functionName, results, attributes: compile && !ordered ? [mustCompile] : [] };
 }
 
 function tidyAll<Outputs extends Tensors>(body: () => Outputs): Outputs {

@@ -22,6 +22,9 @@ interface TracedAutoencoder {
   readonly decode: Traced<{ flat: Tensor; latents: Tensor }, { images: Tensor }>;
 }
 
+/** For what runs thousands of times at one batch size. */
+const compiled = { compile: true } as const;
+
 // One recording per definition, however many parameter vectors are bound to it.
 const tracedFlows = new WeakMap<FlowDefinition, TracedFlow>();
 const tracedVelocities = new WeakMap<VelocityDefinition, TracedVelocity>();
@@ -54,7 +57,7 @@ export function bindFlow(definition: FlowDefinition, flat: Tensor): NormalizingF
 
 function traceFlow({ specs, encode, denoise }: FlowDefinition): TracedFlow {
   return {
-    encode: trace("flow_encode", ({ flat, data, labels }) => encode(unpack(flat, specs), data, labels)),
+    encode: trace("flow_encode", ({ flat, data, labels }) => encode(unpack(flat, specs), data, labels), compiled),
     denoise: trace("flow_denoise", ({ flat, noisy, labels, noiseStd }) => ({
       data: denoise(unpack(flat, specs), noisy, labels, noiseStd),
     })),
@@ -66,7 +69,11 @@ export function bindVelocity(definition: VelocityDefinition, flat: Tensor): Velo
   let traced = tracedVelocities.get(definition);
   if (!traced) {
     const { specs, velocity } = definition;
-    traced = trace("velocity", ({ flat, x, t, labels }) => ({ velocity: velocity(unpack(flat, specs), x, t, labels) }));
+    traced = trace(
+      "velocity",
+      ({ flat, x, t, labels }) => ({ velocity: velocity(unpack(flat, specs), x, t, labels) }),
+      compiled,
+    );
     tracedVelocities.set(definition, traced);
   }
   const run = traced;

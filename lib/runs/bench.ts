@@ -13,9 +13,14 @@ import type { BenchSubject } from "./bench_subjects.ts";
 import type { PyTorch } from "./pytorch.ts";
 
 /** The ways in which our side runs. */
-export const ways = ["eager", "traced", "xla", "bf16", "wasm"] as const;
+export const ways = ["eager", "recorded", "traced", "xla", "bf16", "wasm"] as const;
 export type Way = typeof ways[number];
-const executions: Partial<Record<Way, Execution>> = { eager: "eager", xla: "compiled", bf16: "bfloat16" };
+const executions: Partial<Record<Way, Execution>> = {
+  eager: "eager",
+  recorded: "recorded",
+  xla: "compiled",
+  bf16: "bfloat16",
+};
 
 export interface BenchOptions {
   readonly shapes: readonly (typeof shapeNames[number])[];

@@ -132,6 +132,8 @@ function createStep({ name, specs, loss, optimizer, microBatches = 1, products }
       () =>
         tf.valueAndGrad((flat: Tensor) => loss(unpack(flat, specs), batch) as ReturnType<typeof tf.scalar>)(parameters),
     );
+  // What trace() cannot see is that its products are in bfloat16, which XLA does not compute faster.
+  const compiled = { compile: products !== "bfloat16" };
   const updateBy = (inputs: Inputs, gradient: Tensor, meanLoss: Tensor): Outputs => {
     const { vectors, gradientNorm } = applyAdamW(inputs, gradient, inputs, optimizer);
     return { ...vectors, report: tf.stack([meanLoss.reshape([]), gradientNorm.reshape([])]) };
@@ -139,17 +141,18 @@ function createStep({ name, specs, loss, optimizer, microBatches = 1, products }
   const whole = trace<Inputs & Tensors, Outputs>(`${name} step`, (inputs) => {
     const { value, grad } = gradientOf(inputs.parameters, batchOf(inputs));
     return updateBy(inputs, grad, value);
-  });
+  }, compiled);
   const accumulate = trace<Sums & Tensors, Sums>(`${name} micro-batch`, (inputs) => {
     const { value, grad } = gradientOf(inputs.parameters!, batchOf(inputs));
     return {
       gradient: inputs.gradient.add(grad.div(microBatches)),
       meanLoss: inputs.meanLoss.add(value.div(microBatches)),
     };
-  });
+  }, compiled);
   const update = trace<Inputs & Sums, Outputs>(
     `${name} update`,
     ({ gradient, meanLoss, ...inputs }) => updateBy(inputs, gradient, meanLoss),
+    compiled,
   );
   return (inputs: Inputs, batch: Tensors): Outputs => {
     if (microBatches === 1) return whole({ ...inputs, ...asInputs(batch) });
