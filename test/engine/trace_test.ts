@@ -1,5 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { openEngine, type Tensor, tf, trace } from "../../lib/engine/mod.ts";
+import { forceExecution, openEngine, type Tensor, tf, trace, withProducts, writeRows } from "../../lib/engine/mod.ts";
+import { nativeEngine } from "../../lib/engine/native.ts";
+import { recomputed } from "../../lib/engine/recompute.ts";
 
 const engine = await openEngine("auto");
 const onNative = { ignore: engine.kind !== "native" };
@@ -92,4 +94,39 @@ Deno.test("trace() gives the same bytes for the same inputs", () => {
   const run = () => Object.values(traced(given)).map((x) => [...x.dataSync()]);
   assertEquals(run(), run());
   assert(run().flat().every(Number.isFinite));
+});
+
+Deno.test("a compiled function gives the numbers of the eager run, and the same bytes each time", () => {
+  const compiled = trace("compiled", step, { compile: true });
+  const given = inputs();
+  const [first, again, slow] = [compiled(given), compiled(given), tf.tidy(() => step(given))];
+  for (const name of ["loss", "w1", "w2"]) {
+    close(first[name]!, slow[name]!);
+    assertEquals(again[name]!.dataSync(), first[name]!.dataSync());
+  }
+});
+
+// XLA has no writing in place, so that it tells whether a function was compiled.
+const writing = ({ x }: Record<string, Tensor>) => ({
+  y: writeRows(tf.add(x!, 0), tf.tensor1d([1], "int32"), tf.zeros([1, 2])),
+});
+const onProcessor = { ignore: nativeEngine()?.binding.isUsingGpuDevice() ?? true };
+
+Deno.test("only what is computed in float32 and in no order of its own is compiled", onProcessor, () => {
+  const x = tf.ones([2, 2]);
+  const options = { compile: true };
+  const asks = () => trace("asks", writing, options)({ x });
+  assertThrows(asks, Error, "XLA");
+  assertEquals([...withProducts("bfloat16", asks).y!.dataSync()], [1, 1, 0, 0]);
+  const ordered = trace("ordered", (given: Record<string, Tensor>) => {
+    const double = recomputed(({ x }) => tf.square(x!));
+    return { ...writing(given), gradient: tf.grad((x: Tensor) => double({ x }).sum())(given.x!) };
+  }, options);
+  assertEquals([...ordered({ x }).gradient!.dataSync()], [2, 2, 2, 2]);
+  forceExecution("recorded");
+  try {
+    assertEquals([...asks().y!.dataSync()], [1, 1, 0, 0]);
+  } finally {
+    forceExecution(undefined);
+  }
 });
