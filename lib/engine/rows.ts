@@ -1,20 +1,38 @@
-import { AttributeKind } from "./attributes.ts";
+import { type Attribute, AttributeKind } from "./attributes.ts";
 import { ElementType } from "./binding.ts";
 import { nativeEngine } from "./native.ts";
 import { type Tensor, tf } from "./tf.ts";
+import { isCompiling } from "./trace.ts";
 
 /**
- * `x` with `values` in the place of some of its rows. The native engine writes
- * into `x`, whose old value is lost: nothing may read `x` itself afterwards. The
- * embedded engine copies it.
+ * `x` with row `position` of each of its matrices replaced. The native engine
+ * writes into `x`, whose old value is lost: nothing may read `x` itself
+ * afterwards. A compiled function copies it once a call, the embedded engine
+ * every time.
  *
- * @param x `[size, width]`
- * @param rows `[count]` int32, all different
- * @param values `[count, width]`
+ * @param x `[matrices, rows, width]`
+ * @param values `[matrices, 1, width]`
+ * @param position int32 scalar
  */
-export function writeRows(x: Tensor, rows: Tensor, values: Tensor): Tensor {
+export function writeRow(x: Tensor, values: Tensor, position: Tensor): Tensor {
+  const [matrices, rows, width] = x.shape as [number, number, number];
   const native = nativeEngine();
-  if (!native) return tf.tensorScatterUpdate(x, rows.reshape([-1, 1]), values);
-  const attributes = [{ name: "T", type: AttributeKind.type, value: ElementType.float32 }];
-  return native.backend.executeSingleOutput("InplaceUpdate", attributes, [x, rows, values]);
+  if (native && isCompiling()) {
+    const zero = tf.scalar(0, "int32"), corner = tf.stack([zero, position, zero]);
+    const attributes = [elementType("T", ElementType.float32), elementType("Tindices", ElementType.int32)];
+    return native.backend.executeSingleOutput("XlaDynamicUpdateSlice", attributes, [x, values, corner]);
+  }
+  const firstRows = tf.tensor1d(Int32Array.from({ length: matrices }, (_, i) => i * rows), "int32");
+  const places = tf.add(firstRows, position), replaced = values.reshape([matrices, width]);
+  const flat = x.reshape([matrices * rows, width]);
+  const written = native
+    ? native.backend.executeSingleOutput("InplaceUpdate", [elementType("T", ElementType.float32)], [
+      flat,
+      places,
+      replaced,
+    ])
+    : tf.tensorScatterUpdate(flat, places.reshape([-1, 1]), replaced);
+  return written.reshape(x.shape);
 }
+
+const elementType = (name: string, value: number): Attribute => ({ name, type: AttributeKind.type, value });

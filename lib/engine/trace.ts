@@ -60,7 +60,7 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     let recording = recorded.get(signature);
     if (!recording) {
       const given = (own: Inputs) => withProducts(products, () => body(own));
-      recorded.set(signature, recording = record(native, name, inputs, given, compile));
+      recorded.set(signature, recording = record(native, name, inputs, given, compile ?? false));
     }
     return replay(native, recording, names.map((key) => inputs[key]!)) as Outputs;
   };
@@ -72,8 +72,13 @@ interface Recording {
   readonly results: readonly string[];
   readonly attributes: readonly Attribute[];
 }
-let recordings = 0;
+let recordings = 0, compiling = false;
 const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
+
+/** Whether what is being recorded is going to be compiled: it may hold operations that XLA alone knows. */
+export function isCompiling(): boolean {
+  return compiling;
+}
 
 function replay(
   native: NativeEngine,
@@ -90,11 +95,16 @@ function record<Inputs extends Tensors, Outputs extends Tensors>(
   name: string,
   inputs: Inputs,
   body: (inputs: Inputs) => Outputs,
-  compile: boolean | undefined,
+  compile: boolean,
 ): Recording {
   const functionName = `nfm_${name.replace(/\W/g, "_")}_${recordings++}`;
-  const { results, ordered } = recordFunction(native, functionName, name, inputs, (given) => body(given as Inputs));
-  return { functionName, results, attributes: compile && !ordered ? [mustCompile] : [] };
+  compiling = compile;
+  try {
+    const { results, ordered } = recordFunction(native, functionName, name, inputs, (given) => body(given as Inputs));
+    return { functionName, results, attributes: compile && !ordered ? [mustCompile] : [] };
+  } finally {
+    compiling = false;
+  }
 }
 
 function tidyAll<Outputs extends Tensors>(body: () => Outputs): Outputs {

@@ -1,4 +1,4 @@
-import { type Tensor, type Tensors, tf, trace, type Traced, writeRows } from "../engine/mod.ts";
+import { type Tensor, type Tensors, tf, trace, type Traced, writeRow } from "../engine/mod.ts";
 import { foldGelu, scaledGelu } from "../nn/activations.ts";
 import { causalMask } from "../nn/attention.ts";
 import { foldNorm, standardize } from "../nn/layer_norm.ts";
@@ -6,8 +6,8 @@ import { linear } from "../nn/linear.ts";
 import type { FlowGuidance } from "./types.ts";
 import { type BlockParameters, type BlockSizes, layer, layerCount, normEps, rowEmbedding } from "./tarflow_block.ts";
 
-/** Tokens that one call decodes: so many steps are recorded one behind the other. */
-const longestRun = 16;
+/** Tokens that one call decodes, at least and at most: so many steps are recorded one behind the other. */
+const shortestRun = 6, longestRun = 16;
 /** Tokens whose keys and values lie in one tensor: a step reads all of it, whether filled or not. */
 const longestSegment = 128;
 
@@ -28,19 +28,20 @@ export function decodeSteps(sizes: BlockSizes): (layers: number, guided: boolean
   return (layers, guided) => {
     const name = `tarflow_decode_${layers}_layers${guided ? "_guided" : ""}`;
     let step = made.get(name);
-    if (!step) made.set(name, step = trace(name, (inputs) => decodeRun(inputs, layers, guided, sizes)));
+    if (!step) {
+      const run = (inputs: Tensors) => decodeRun(inputs, layers, guided, sizes);
+      made.set(name, step = trace(name, run, { compile: true }));
+    }
     return step;
   };
 }
 
-/** Keys and values of every layer of a block, written in place, and which of them a step sees and writes. */
+/** Keys and values of every layer of a block, and which of them a step sees. */
 export interface DecodeCache {
-  /** `keys0.0`, `values0.0`, `keys0.1` … by layer and segment: `[rows · heads · segment, headWidth]`. */
+  /** `keys0.0`, `values0.0`, `keys0.1` … by layer and segment: `[rows · heads, segment, headWidth]`. */
   readonly tensors: Record<string, Tensor>;
   /** `[segment, segment]`: added to the scores of the segment in which a step is. */
   readonly visible: Tensor;
-  /** `[segment, rows · heads]` int32: the rows of a cache tensor that a step writes. */
-  readonly places: Tensor;
   /** Steps in a segment and in a call. */
   readonly segment: number;
   readonly run: number;
@@ -54,24 +55,26 @@ export interface DecodeCache {
  */
 export function createCache(layers: number, rows: number, { tokens, width, headWidth }: BlockSizes): DecodeCache {
   const steps = tokens - 1, lines = rows * width / headWidth;
-  const run = Math.min(longestRun, steps);
+  const run = runLength(steps);
   const segment = steps <= longestSegment ? steps : Math.floor(longestSegment / run) * run;
   const tensors: Record<string, Tensor> = {};
   for (let i = 0; i < layers; i++) {
     for (let part = 0; part * segment < steps; part++) {
-      for (const kind of ["keys", "values"]) tensors[`${kind}${i}.${part}`] = tf.zeros([lines * segment, headWidth]);
+      for (const kind of ["keys", "values"]) tensors[`${kind}${i}.${part}`] = tf.zeros([lines, segment, headWidth]);
     }
   }
-  const places = Int32Array.from(
-    { length: segment * lines },
-    (_, i) => (i % lines) * segment + Math.floor(i / lines),
-  );
-  return { tensors, visible: causalMask(segment), places: tf.tensor2d(places, [segment, lines]), segment, run };
+  return { tensors, visible: causalMask(segment), segment, run };
+}
+
+/** A run that leaves no shorter one at the end, which would be recorded and compiled for itself, if there is one. */
+function runLength(steps: number): number {
+  for (let run = Math.min(longestRun, steps); run >= shortestRun; run--) if (steps % run === 0) return run;
+  return Math.min(longestRun, steps);
 }
 
 /** Frees what `createCache` made. */
-export function disposeCache({ tensors, visible, places }: DecodeCache): void {
-  tf.dispose([Object.values(tensors), visible, places]);
+export function disposeCache({ tensors, visible }: DecodeCache): void {
+  tf.dispose([Object.values(tensors), visible]);
 }
 
 /**
@@ -116,7 +119,7 @@ export function invertBlock(
       noise: tf.slice(given.noise, start + 1, count),
       positions: tf.slice(given.positions, start, count),
       visible: tf.slice(cache.visible, within, count),
-      places: tf.slice(cache.places, within, count),
+      position: tf.scalar(within, "int32"),
       ...(guidance ? { weights: tf.slice(guidance.weights, start, count) } : {}),
     }));
     const { tokens: next, last, ...written } = step({
@@ -170,14 +173,14 @@ function foldedWeights(block: BlockParameters, { width, headWidth }: BlockSizes)
 /** The body of a call: decodes as many tokens as there are rows of noise. */
 function decodeRun(inputs: Tensors, layers: number, guided: boolean, sizes: BlockSizes): Tensors {
   const each = (name: string) => tf.unstack(inputs[name]!, 0) as Tensor[];
-  const noise = each("noise"), positions = each("positions"), visible = each("visible"), places = each("places");
+  const noise = each("noise"), positions = each("positions"), visible = each("visible");
   const weights = guided ? each("weights") : [];
   const cache: Record<string, Tensor> = Object.fromEntries(
     Object.entries(inputs).filter(([name]) => /^(keys|values)\d/.test(name)),
   );
   let token = inputs.token!;
   const tokens = noise.map((z, k) => {
-    const step = { cache, visible: visible[k]!, places: places[k]! };
+    const step = { cache, visible: visible[k]!, position: tf.add(inputs.position!, tf.scalar(k, "int32")) };
     let h = tf.add(
       linear(guided ? tf.concat([token, token], 0) : token, inputs["proj_in.weight"]!, positions[k]!),
       inputs.row!,
@@ -196,7 +199,9 @@ function decodeRun(inputs: Tensors, layers: number, guided: boolean, sizes: Bloc
     const [logScale, shift] = tf.split(output, 2, 1) as [Tensor, Tensor];
     return token = tf.add(tf.mul(z, tf.exp(logScale)), shift);
   });
-  return { tokens: tf.stack(tokens), last: token, ...cache };
+  // What was not written stays what it was; a compiled function would copy it.
+  const written = Object.entries(cache).filter(([name, tensor]) => tensor !== inputs[name]);
+  return { tokens: tf.stack(tokens), last: token, ...Object.fromEntries(written) };
 }
 
 /** Where a step is. */
@@ -204,32 +209,34 @@ interface Step {
   /** Replaced as it is written. */
   readonly cache: Record<string, Tensor>;
   readonly visible: Tensor;
-  readonly places: Tensor;
+  readonly position: Tensor;
 }
 
 /** One token's attention over the cache and itself, whose keys and values it puts there first. */
 function attendToCache(inputs: Tensors, i: number, h: Tensor, step: Step, { width, headWidth }: BlockSizes): Tensor {
-  const { cache, visible, places } = step;
+  const { cache, visible, position } = step;
   const fused = layer(inputs, `qkv${i}`), proj = layer(inputs, `proj${i}`);
   const rows = h.shape[0]!, lines = rows * width / headWidth;
   const qkv = linear(standardize(h, normEps), fused.weight, fused.bias);
-  const [query, key, value] = tf.split(qkv, 3, 1).map((x) => x.reshape([lines, headWidth])) as [Tensor, Tensor, Tensor];
+  const [query, key, value] = tf.split(qkv, 3, 1).map((x) => x.reshape([lines, 1, headWidth])) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
   const names = Object.keys(cache).filter((name) => name.startsWith(`keys${i}.`));
   const parts = names.map((name) => name.slice("keys".length)), newest = parts.at(-1)!;
-  cache[`keys${newest}`] = writeRows(cache[`keys${newest}`]!, places, key);
-  cache[`values${newest}`] = writeRows(cache[`values${newest}`]!, places, value);
-  const at = (name: string) => cache[name]!.reshape([lines, -1, headWidth]);
-  const queries = query.reshape([lines, 1, headWidth]);
-  const scaled = inputs.temperature ? tf.div(queries, inputs.temperature) : queries;
+  cache[`keys${newest}`] = writeRow(cache[`keys${newest}`]!, key, position);
+  cache[`values${newest}`] = writeRow(cache[`values${newest}`]!, value, position);
+  const scaled = inputs.temperature ? tf.div(query, inputs.temperature) : query;
   const scores = parts.map((part) => {
-    const all = tf.matMul(scaled, at(`keys${part}`), false, true);
+    const all = tf.matMul(scaled, cache[`keys${part}`]!, false, true);
     return part === newest ? tf.add(all, visible) : all;
   });
   const shares = tf.softmax(scores.length === 1 ? scores[0]! : tf.concat(scores, 2));
   const shareOf = scores.length === 1
     ? [shares]
     : tf.split(shares, scores.map(({ shape }) => shape[2]!), 2) as Tensor[];
-  const mixed = parts.map((part, p) => tf.matMul(shareOf[p]!, at(`values${part}`)));
+  const mixed = parts.map((part, p) => tf.matMul(shareOf[p]!, cache[`values${part}`]!));
   return linear(mixed.reduce((sum, one) => tf.add(sum, one)).reshape([rows, width]), proj.weight, proj.bias);
 }
 
