@@ -63,8 +63,8 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
       const cache = createCache(Math.max(...blocks), noise.shape[0]! * (guided ? 2 : 1), sizes);
       let tokens: Tensor = tf.tidy(() => patchify(noise, patch));
       for (let i = blocks.length - 1; i >= 0; i--) {
-        const step = stepOf(blocks[i]!, guided !== undefined);
-        const x = invertBlock(step, parametersOfBlock(params, i), tokens, mixing, i % 2 === 1, sizes, cache, guided);
+        const steps = stepOf(blocks[i]!, guided !== undefined);
+        const x = invertBlock(steps, parametersOfBlock(params, i), tokens, mixing, i % 2 === 1, sizes, cache, guided);
         tokens.dispose();
         tokens = x;
       }

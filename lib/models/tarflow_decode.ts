@@ -11,8 +11,13 @@ const shortestRun = 6, longestRun = 16;
 /** Tokens whose keys and values lie in one tensor: a step reads all of it, whether filled or not. */
 const longestSegment = 128;
 
-/** A run of token steps of a block, recorded once and replayed for every position and every block as deep. */
-export type DecodeStep = Traced<Tensors, Tensors>;
+/** The functions of the blocks that are equally deep, recorded once. */
+export interface DecodeSteps {
+  /** What all steps of a block share, from its parameters and `mixing`: once instead of at every step. */
+  readonly fold: Traced<Tensors, Tensors>;
+  /** So many token steps, from any position on. */
+  run(count: number): Traced<Tensors, Tensors>;
+}
 
 /** Guidance as the steps need it: the unconditional branch rides along as the second half of the rows. */
 interface StepGuidance {
@@ -22,18 +27,22 @@ interface StepGuidance {
   readonly temperature?: Tensor;
 }
 
-/** The steps of one TarFlow, made when first needed: one a depth, with and without guidance. */
-export function decodeSteps(sizes: BlockSizes): (layers: number, guided: boolean) => DecodeStep {
-  const made = new Map<string, DecodeStep>();
-  return (layers, guided) => {
-    const name = `tarflow_decode_${layers}_layers${guided ? "_guided" : ""}`;
-    let step = made.get(name);
-    if (!step) {
-      const run = (inputs: Tensors) => decodeRun(inputs, layers, guided, sizes);
-      made.set(name, step = trace(name, run, { compile: true }));
-    }
-    return step;
+/** The steps of one TarFlow, made when first needed: for each depth, with and without guidance. */
+export function decodeSteps(sizes: BlockSizes): (layers: number, guided: boolean) => DecodeSteps {
+  const made = new Map<string, Traced<Tensors, Tensors>>();
+  const once = (name: string, make: () => Traced<Tensors, Tensors>) => {
+    let found = made.get(name);
+    if (!found) made.set(name, found = make());
+    return found;
   };
+  return (layers, guided) => ({
+    fold: once("fold", () => trace("tarflow_fold", (block) => fold(block, sizes))),
+    run: (count) => {
+      const name = `tarflow_decode_${count}_steps_${layers}_layers${guided ? "_guided" : ""}`;
+      const body = (inputs: Tensors) => decodeRun(inputs, count, layers, guided, sizes);
+      return once(name, () => trace(name, body, { compile: true }));
+    },
+  });
 }
 
 /** Keys and values of every layer of a block, and which of them a step sees. */
@@ -86,7 +95,7 @@ export function disposeCache({ tensors, visible }: DecodeCache): void {
  * @returns `[batch, tokens, tokenWidth]`; the caller disposes it
  */
 export function invertBlock(
-  step: DecodeStep,
+  steps: DecodeSteps,
   block: BlockParameters,
   z: Tensor,
   mixing: Tensor | undefined,
@@ -98,15 +107,13 @@ export function invertBlock(
   const { tokens } = sizes, layers = layerCount(block), { segment, run } = cache;
   const rows = z.shape[0]! * (guidance ? 2 : 1);
   const inScanOrder = (x: Tensor, axis: number) => flipped ? tf.reverse(x, axis) : x;
-  const given = tf.tidy(() => ({
+  const { row, ...folded } = steps.fold({ ...block, ...(mixing && { mixing }) });
+  const constant = tf.tidy(() => ({
     noise: tf.transpose(inScanOrder(z, 1), [1, 0, 2]),
     positions: inScanOrder(block["pos_embed"]!, 0).clone(),
+    row: row!.shape[0] === rows ? row!.clone() : tf.tile(row!, [rows, 1]),
   }));
-  const constant = {
-    ...foldedWeights(block, sizes),
-    row: tf.tidy(() => tf.tile(rowEmbedding(block, mixing, sizes), [mixing && block["class_embed"] ? 1 : rows, 1])),
-  };
-  const decoded = [tf.slice(given.noise, 0, 1)];
+  const decoded = [tf.slice(constant.noise, 0, 1)];
   let token = tf.tidy(() => tf.squeeze(decoded[0]!, [0])) as Tensor;
   for (let start = 0; start + 1 < tokens;) {
     const part = Math.floor(start / segment), within = start % segment;
@@ -115,72 +122,72 @@ export function invertBlock(
       const [layerOf, segmentOf] = name.replace(/\D+/, "").split(".").map(Number);
       return layerOf! < layers && segmentOf! <= part;
     });
-    const pieces: Tensors = tf.tidy(() => ({
-      noise: tf.slice(given.noise, start + 1, count),
-      positions: tf.slice(given.positions, start, count),
-      visible: tf.slice(cache.visible, within, count),
-      position: tf.scalar(within, "int32"),
-      ...(guidance ? { weights: tf.slice(guidance.weights, start, count) } : {}),
-    }));
-    const { tokens: next, last, ...written } = step({
+    const [first, position] = [tf.scalar(start, "int32"), tf.scalar(within, "int32")];
+    const { tokens: next, last, ...written } = steps.run(count)({
+      ...folded,
       ...constant,
-      ...pieces,
+      ...(guidance as unknown as Tensors),
       ...Object.fromEntries(names.map((name) => [name, cache.tensors[name]!])),
-      ...(guidance?.temperature ? { temperature: guidance.temperature } : {}),
+      visible: cache.visible,
+      first,
+      position,
       token,
     });
     for (const [name, tensor] of Object.entries(written)) {
       cache.tensors[name]!.dispose();
       cache.tensors[name] = tensor;
     }
-    tf.dispose([token, Object.values(pieces)]);
+    tf.dispose([token, first, position]);
     decoded.push(next as tf.Tensor3D);
     token = last!;
     start += count;
   }
   const x = tf.tidy(() => inScanOrder(tf.transpose(tf.concat(decoded, 0), [1, 0, 2]), 1).clone());
-  tf.dispose([token, decoded, Object.values(given), Object.values(constant)] as Tensor[]);
+  tf.dispose([token, row, decoded, Object.values(folded), Object.values(constant)] as Tensor[]);
   return x;
 }
 
-/** The maps of a block with norms, the scale of the scores and GELU's factors folded in: once instead of at every step. */
-function foldedWeights(block: BlockParameters, { width, headWidth }: BlockSizes): Record<string, Tensor> {
-  return tf.tidy(() => {
-    const folded: Record<string, Tensor> = {};
-    const put = (name: string, { weight, bias }: { weight: Tensor; bias: Tensor }) => {
-      folded[`${name}.weight`] = weight.clone();
-      folded[`${name}.bias`] = bias.clone();
-    };
-    const scale = tf.concat([tf.fill([width], headWidth ** -0.5), tf.ones([2 * width])]);
-    for (let i = 0; i < layerCount(block); i++) {
-      const name = `attn_blocks.${i}`;
-      const qkv = foldNorm(layer(block, `${name}.attention.norm`), layer(block, `${name}.attention.qkv`));
-      put(`qkv${i}`, { weight: tf.mul(qkv.weight, scale.reshape([-1, 1])), bias: tf.mul(qkv.bias, scale) });
-      put(`proj${i}`, layer(block, `${name}.attention.proj`));
-      const { up, down } = foldGelu(
-        foldNorm(layer(block, `${name}.mlp.norm`), layer(block, `${name}.mlp.main.0`)),
-        layer(block, `${name}.mlp.main.2`),
-      );
-      put(`up${i}`, up);
-      put(`down${i}`, down);
-    }
-    put("proj_out", layer(block, "proj_out"));
-    folded["proj_in.weight"] = block["proj_in.weight"]!.clone();
-    return folded;
-  });
+/** The maps of a block with norms, the scale of the scores and GELU's factors folded in, and the class's `row`. */
+function fold({ mixing, ...block }: Tensors, sizes: BlockSizes): Tensors {
+  const { width, headWidth } = sizes;
+  const folded: Record<string, Tensor> = { row: rowEmbedding(block, mixing, sizes) };
+  const put = (name: string, { weight, bias }: { weight: Tensor; bias: Tensor }) => {
+    folded[`${name}.weight`] = weight;
+    folded[`${name}.bias`] = bias;
+  };
+  const scale = tf.concat([tf.fill([width], headWidth ** -0.5), tf.ones([2 * width])]);
+  for (let i = 0; i < layerCount(block); i++) {
+    const name = `attn_blocks.${i}`;
+    const qkv = foldNorm(layer(block, `${name}.attention.norm`), layer(block, `${name}.attention.qkv`));
+    put(`qkv${i}`, { weight: tf.mul(qkv.weight, scale.reshape([-1, 1])), bias: tf.mul(qkv.bias, scale) });
+    put(`proj${i}`, layer(block, `${name}.attention.proj`));
+    const { up, down } = foldGelu(
+      foldNorm(layer(block, `${name}.mlp.norm`), layer(block, `${name}.mlp.main.0`)),
+      layer(block, `${name}.mlp.main.2`),
+    );
+    put(`up${i}`, up);
+    put(`down${i}`, down);
+  }
+  put("proj_out", layer(block, "proj_out"));
+  folded["proj_in.weight"] = block["proj_in.weight"]!;
+  return folded;
 }
 
-/** The body of a call: decodes as many tokens as there are rows of noise. */
-function decodeRun(inputs: Tensors, layers: number, guided: boolean, sizes: BlockSizes): Tensors {
-  const each = (name: string) => tf.unstack(inputs[name]!, 0) as Tensor[];
-  const noise = each("noise"), positions = each("positions"), visible = each("visible");
-  const weights = guided ? each("weights") : [];
+/** The body of a call: decodes `count` tokens behind the token `first`. */
+function decodeRun(inputs: Tensors, count: number, layers: number, guided: boolean, sizes: BlockSizes): Tensors {
+  const from = (start: Tensor, name: string) => {
+    const rows = tf.add(start, tf.tensor2d(Array.from({ length: count }, (_, k) => [k]), [count, 1], "int32"));
+    return tf.unstack(tf.gatherND(inputs[name]!, rows), 0) as Tensor[];
+  };
+  const { first, position } = inputs as { first: Tensor; position: Tensor };
+  const noise = from(tf.add(first, tf.scalar(1, "int32")), "noise"), positions = from(first, "positions");
+  const visible = from(position, "visible"), weights = guided ? from(first, "weights") : [];
   const cache: Record<string, Tensor> = Object.fromEntries(
     Object.entries(inputs).filter(([name]) => /^(keys|values)\d/.test(name)),
   );
   let token = inputs.token!;
   const tokens = noise.map((z, k) => {
-    const step = { cache, visible: visible[k]!, position: tf.add(inputs.position!, tf.scalar(k, "int32")) };
+    const step = { cache, visible: visible[k]!, position: tf.add(position, tf.scalar(k, "int32")) };
     let h = tf.add(
       linear(guided ? tf.concat([token, token], 0) : token, inputs["proj_in.weight"]!, positions[k]!),
       inputs.row!,
