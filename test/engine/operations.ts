@@ -319,6 +319,13 @@ const rearrangements: Operation[] = [
     gradient: "none", // the embedded engine has no UnsortedSegmentSum; models use oneHot and matMul
     untraceable: true,
   },
+  {
+    name: "gatherND of rows",
+    inputs: [wide, { shape: [5, 1], low: 0, high: 2, integer: true }],
+    run: (x, rows) => tf.gatherND(x, rows),
+    reference: (x, rows) => f64.build([5, 4], ([i, j]) => f64.get(x, [f64.get(rows, [i!, 0]), j!])),
+    gradient: "none", // tfjs has none; it reads what a step of decoding needs
+  },
 ];
 
 /** The native engine takes paddings by name alone. */
