@@ -67,7 +67,7 @@ interface Training {
 /** Steps as `trainLoop` runs them: the next batches are begun while a step is computed. */
 function steps({ name, specs, loss, batch }: Training, dispose: () => void = () => {}): BenchSubject {
   const initial = initialize(specs, createRng(0).fork(name));
-  const trainer = createTrainer({ name, specs, initial, loss, optimizer, schedule: () => 1e-4 });
+  const trainer = createTrainer({ name, specs, initial, loss, optimizer, schedule: () => 1e-4, compile: true });
   return {
     async run(calls) {
       const first = trainer.step, batches = lookAhead(batch, first + calls);

@@ -50,6 +50,7 @@ export async function trainStudent(
   const { training, time } = recipe;
   const rng = createRng(options.seed).fork("student");
   await train({
+    compile: true,
     label: options.label,
     specs: definition.specs,
     loss: flowMatchingLoss(definition),

@@ -38,6 +38,7 @@ export async function trainTeacher(
   const { training, noiseStd } = recipe;
   const rng = createRng(options.seed).fork("teacher");
   await train({
+    compile: true,
     label: "teacher",
     specs: flow.specs,
     loss: maxLikelihoodLoss(flow),

@@ -17,6 +17,8 @@ export interface TrainingRun {
   readonly loss: (parameters: Parameters, batch: Tensors) => Tensor;
   readonly batch: (step: number) => Promise<Tensors>;
   readonly training: Omit<TrainingRecipe, "labelDropout">;
+  /** See `TrainerOptions`. */
+  readonly compile?: boolean;
   readonly rng: Rng;
   /** The stage's folder: checkpoints, kept averages and the log of losses. */
   readonly folder: string;
@@ -66,6 +68,7 @@ export async function train(run: TrainingRun): Promise<void> {
     optimizer: optimizerOf(training),
     schedule: scheduleOf(training),
     microBatches: training.microBatches,
+    compile: run.compile ?? false,
     ...(training.products && { products: training.products }),
   });
   const { samples, batch } = training;

@@ -3,7 +3,7 @@ import { say } from "../core/terminal.ts";
 import type { Inspection } from "../data/kind.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
-import { type Engine, openEngine } from "../engine/mod.ts";
+import { type Engine, forceExecution, openEngine } from "../engine/mod.ts";
 import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
 import type { Measurement } from "../metrics/types.ts";
@@ -100,9 +100,13 @@ export function wholeSet(recipe: DataRecipe): DataRecipe {
   return whole as DataRecipe;
 }
 
+/** Samples of a `--limit` below which a run is over before its functions would be compiled. */
+const worthCompiling = 4096;
+
 /** Opens the engine that was asked for and says in one line which it is and why. */
 export async function openNamedEngine(options: RunOptions): Promise<Engine> {
   const engine = await openEngine(options.engine);
+  forceExecution((options.limit ?? Infinity) < worthCompiling ? "recorded" : undefined);
   say(`engine: ${engine.kind}, ${engine.version} on ${engine.device} (${engine.reason})`, options);
   return engine;
 }

@@ -33,6 +33,8 @@ export interface TrainerOptions {
   readonly microBatches?: number;
   /** What factors of the loss's matrix products and of its gradient's are read in; the update is float32. Default: as all around. */
   readonly products?: ProductType;
+  /** Compile the step where `trace` does: for models of matrix products; convolutions are faster without. Default false. */
+  readonly compile?: boolean;
 }
 
 export interface Trainer {
@@ -125,15 +127,15 @@ type Inputs = OptimizerVectors & StepScalars<Tensor>;
 type Outputs = OptimizerVectors & { readonly report: Tensor };
 
 /** One step's arithmetic: one traced function; with micro-batches, one for each of them and one for the update. */
-function createStep({ name, specs, loss, optimizer, microBatches = 1, products }: TrainerOptions) {
+function createStep({ name, specs, loss, optimizer, microBatches = 1, products, compile = false }: TrainerOptions) {
   const gradientOf = (parameters: Tensor, batch: Tensors) =>
     withProducts(
       products ?? productType(),
       () =>
         tf.valueAndGrad((flat: Tensor) => loss(unpack(flat, specs), batch) as ReturnType<typeof tf.scalar>)(parameters),
     );
-  // What trace() cannot see is that its products are in bfloat16, which XLA does not compute faster.
-  const compiled = { compile: products !== "bfloat16" };
+  // What trace() cannot see is that products are in bfloat16 within, which XLA does not compute faster.
+  const options = { compile: compile && products !== "bfloat16" };
   const updateBy = (inputs: Inputs, gradient: Tensor, meanLoss: Tensor): Outputs => {
     const { vectors, gradientNorm } = applyAdamW(inputs, gradient, inputs, optimizer);
     return { ...vectors, report: tf.stack([meanLoss.reshape([]), gradientNorm.reshape([])]) };
@@ -141,18 +143,18 @@ function createStep({ name, specs, loss, optimizer, microBatches = 1, products }
   const whole = trace<Inputs & Tensors, Outputs>(`${name} step`, (inputs) => {
     const { value, grad } = gradientOf(inputs.parameters, batchOf(inputs));
     return updateBy(inputs, grad, value);
-  }, compiled);
+  }, options);
   const accumulate = trace<Sums & Tensors, Sums>(`${name} micro-batch`, (inputs) => {
     const { value, grad } = gradientOf(inputs.parameters!, batchOf(inputs));
     return {
       gradient: inputs.gradient.add(grad.div(microBatches)),
       meanLoss: inputs.meanLoss.add(value.div(microBatches)),
     };
-  }, compiled);
+  }, options);
   const update = trace<Inputs & Sums, Outputs>(
     `${name} update`,
     ({ gradient, meanLoss, ...inputs }) => updateBy(inputs, gradient, meanLoss),
-    compiled,
+    options,
   );
   return (inputs: Inputs, batch: Tensors): Outputs => {
     if (microBatches === 1) return whole({ ...inputs, ...asInputs(batch) });

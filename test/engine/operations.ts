@@ -311,21 +311,14 @@ const rearrangements: Operation[] = [
     reference: (x, row, value) => f64.build([3], ([i]) => f64.get(row, [0, 0]) === i ? value.data[0]! : x.data[i!]!),
     gradient: "none", // tfjs has none; it writes to the cache of decoding
   },
-  {
-    name: "gather of rows",
-    inputs: [wide, { shape: [5], low: 0, high: 2, integer: true }],
-    run: (x, rows) => tf.gather(x, rows as Any),
-    reference: (x, rows) => f64.build([5, 4], ([i, j]) => f64.get(x, [f64.get(rows, [i!]), j!])),
+  ...(["gather", "gatherND"] as const).map((name): Operation => ({
+    name: `${name} of rows`,
+    inputs: [wide, { shape: name === "gather" ? [5] : [5, 1], low: 0, high: 2, integer: true }],
+    run: (x, rows) => tf[name](x, rows as Any),
+    reference: (x, rows) => f64.build([5, 4], ([i, j]) => f64.get(x, [rows.data[i!]!, j!])),
     gradient: "none", // the embedded engine has no UnsortedSegmentSum; models use oneHot and matMul
-    untraceable: true,
-  },
-  {
-    name: "gatherND of rows",
-    inputs: [wide, { shape: [5, 1], low: 0, high: 2, integer: true }],
-    run: (x, rows) => tf.gatherND(x, rows),
-    reference: (x, rows) => f64.build([5, 4], ([i, j]) => f64.get(x, [f64.get(rows, [i!, 0]), j!])),
-    gradient: "none", // tfjs has none; it reads what a step of decoding needs
-  },
+    ...(name === "gather" && { untraceable: true }),
+  })),
 ];
 
 /** The native engine takes paddings by name alone. */
