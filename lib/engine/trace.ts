@@ -25,7 +25,8 @@ let forced: Execution | undefined;
 /**
  * Runs every traced function operation by operation (`eager`), as recorded
  * (`recorded`), compiled with XLA (`compiled`), or as recorded with its matrix
- * products in `bfloat16`, from here on, so that the ways can be timed against each other; `undefined` ends that. The
+ * products in `bfloat16`, from here on, so that the ways can be timed against
+ * each other, or a short run be spared compiling; `undefined` ends that. The
  * embedded engine is always eager and in float32.
  */
 export function forceExecution(execution: Execution | undefined): void {

@@ -150,10 +150,10 @@ export function invertBlock(
 /** The maps of a block with norms, the scale of the scores and GELU's factors folded in, and the class's `row`. */
 function fold({ mixing, ...block }: Tensors, sizes: BlockSizes): Tensors {
   const { width, headWidth } = sizes;
-  const folded: Record<string, Tensor> = { row: rowEmbedding(block, mixing, sizes) };
+  const folded: Record<string, Tensor> = { row: rowEmbedding(block, mixing, sizes).clone() };
   const put = (name: string, { weight, bias }: { weight: Tensor; bias: Tensor }) => {
-    folded[`${name}.weight`] = weight;
-    folded[`${name}.bias`] = bias;
+    folded[`${name}.weight`] = weight.clone(); // the caller disposes what may be the block's own
+    folded[`${name}.bias`] = bias.clone();
   };
   const scale = tf.concat([tf.fill([width], headWidth ** -0.5), tf.ones([2 * width])]);
   for (let i = 0; i < layerCount(block); i++) {
@@ -169,7 +169,7 @@ function fold({ mixing, ...block }: Tensors, sizes: BlockSizes): Tensors {
     put(`down${i}`, down);
   }
   put("proj_out", layer(block, "proj_out"));
-  folded["proj_in.weight"] = block["proj_in.weight"]!;
+  folded["proj_in.weight"] = block["proj_in.weight"]!.clone();
   return folded;
 }
 
