@@ -10,6 +10,11 @@ export interface Attribute {
   readonly value: boolean | number | string | number[];
 }
 
+/** The attribute `name` that states an element type, as `ElementType` numbers them. */
+export function typeAttribute(name: string, elementType: number): Attribute {
+  return { name, type: AttributeKind.type, value: elementType };
+}
+
 /** The setters of eager operations (`TFE_OpSetAttr…`) or of graph nodes (`TF_SetAttr…`). */
 export type AttributeTarget = "eager" | "graph";
 

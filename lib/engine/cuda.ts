@@ -1,5 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import type { Library } from "./locate.ts";
+import { addXlaFlag } from "./xla_flags.ts";
 
 /** Who needs whom among the CUDA libraries: each comes after those that it needs. */
 const ORDER = [
@@ -41,11 +42,8 @@ export async function prepareCuda(
     }
   }
   const compiler = join(nvidia, "cuda_nvcc");
-  const flags = Deno.env.get("XLA_FLAGS") ?? "";
   const there = await Deno.stat(compiler).then(() => true, () => false);
-  if (there && !flags.includes("xla_gpu_cuda_data_dir")) {
-    Deno.env.set("XLA_FLAGS", `${flags} --xla_gpu_cuda_data_dir=${compiler}`.trim());
-  }
+  if (there) addXlaFlag("xla_gpu_cuda_data_dir", compiler);
 }
 
 /** The shared libraries below `nvidia/<part>/lib`, those first that others need. */

@@ -1,4 +1,4 @@
-import { type Attribute, AttributeKind, setAttribute } from "./attributes.ts";
+import { type Attribute, setAttribute, typeAttribute } from "./attributes.ts";
 import { newTensor } from "./binding.ts";
 import { cString, type TensorFlow } from "./library.ts";
 
@@ -104,7 +104,7 @@ export function createGraph(tf: TensorFlow, name: string): Graph {
     define(functionName, parameters, results) {
       // A result may be an input, a constant, or another result: an Identity makes each its own node.
       const own = results.map((place) => {
-        const type = { name: "T", type: AttributeKind.type, value: factsOf(place).dtype };
+        const type = typeAttribute("T", factsOf(place).dtype);
         return operation("Identity", [type], [place])[0]!;
       });
       const body = needed(own, parameters, sources);

@@ -1,3 +1,5 @@
+import { addXlaFlag } from "./xla_flags.ts";
+
 /** The C functions of libtensorflow that the engine calls, bound by `Deno.dlopen` (no compiler, no install script). */
 const pointer = "pointer" as const;
 const buffer = "buffer" as const;
@@ -150,8 +152,7 @@ const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
 export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
   Deno.env.set("TF_CPP_MIN_LOG_LEVEL", Deno.env.get("TF_CPP_MIN_LOG_LEVEL") ?? "2");
   // XLA's other order of operations, for more of them at once, makes training steps of small models slower by a seventh.
-  const order = "--xla_cpu_enable_concurrency_optimized_scheduler", flags = Deno.env.get("XLA_FLAGS") ?? "";
-  if (!flags.includes(order)) Deno.env.set("XLA_FLAGS", `${flags} ${order}=false`.trim());
+  addXlaFlag("xla_cpu_enable_concurrency_optimized_scheduler", "false");
   const c = quietly(() => {
     pin(library.framework);
     pin(library.cc);

@@ -1,4 +1,4 @@
-import { type Attribute, AttributeKind } from "./attributes.ts";
+import { type Attribute, AttributeKind, typeAttribute } from "./attributes.ts";
 import { type Binding, ElementType } from "./binding.ts";
 import type { NodeBackend } from "./native.ts";
 import { productType } from "./products.ts";
@@ -26,7 +26,7 @@ export function registerMatMul(): void {
       const plain = a.shape.length === 2 && b.shape.length === 2, operation = plain ? "MatMul" : "BatchMatMulV2";
       const [left, right] = plain ? ["transpose_a", "transpose_b"] : ["adj_x", "adj_y"];
       const attributes = (type: number) => [
-        { name: "T", type: AttributeKind.type, value: type },
+        typeAttribute("T", type),
         { name: left, type: AttributeKind.bool, value: transposeA },
         { name: right, type: AttributeKind.bool, value: transposeB },
       ];
@@ -45,8 +45,8 @@ function inBfloat16(backend: MatMulArguments["backend"], inputs: unknown[], name
     binding.executeOp(
       "Cast",
       [
-        { name: "SrcT", type: AttributeKind.type, value: from },
-        { name: "DstT", type: AttributeKind.type, value: to },
+        typeAttribute("SrcT", from),
+        typeAttribute("DstT", to),
         { name: "Truncate", type: AttributeKind.bool, value: false },
       ],
       [id],

@@ -55,13 +55,13 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     const names = Object.keys(inputs);
     const shapes = names.map((key) => `${key}:${inputs[key]!.dtype}[${inputs[key]!.shape}]`);
     const products = forced === "bfloat16" ? forced : productType();
-    const chosen = options.compile && !native.binding.isUsingGpuDevice() && products === "float32";
+    const chosen = options.compile === true && !native.binding.isUsingGpuDevice() && products === "float32";
     const compile = forced === "compiled" || (chosen && forced !== "recorded");
     const signature = [...shapes, compile ? "compiled" : "", products].join(" ");
     let recording = recorded.get(signature);
     if (!recording) {
       const given = (own: Inputs) => withProducts(products, () => body(own));
-      recorded.set(signature, recording = record(native, name, inputs, given, compile ?? false));
+      recorded.set(signature, recording = record(native, name, inputs, given, compile));
     }
     return replay(native, recording, names.map((key) => inputs[key]!)) as Outputs;
   };

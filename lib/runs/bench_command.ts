@@ -22,11 +22,9 @@ minutes with all shapes.
   --shapes A,B      of ${shapeNames.join(", ")}; default quick,desk,wide
 ${shapeNames.map((name) => `                      ${name.padEnd(9)} ${shapeOf(name).says}`).join("\n")}
   --cases A,B       those whose name starts so: train, train NFM, sample, decode, fit, assign, features, Inception
-  --ways A,B        of ${
-  ways.join(", ")
-}: operation by operation; recorded as one function; as runs do it, which is that,
-                    with some of it compiled; all compiled with XLA; recorded with matrix products in bfloat16;
-                    WebAssembly. Default all
+  --ways A,B        of ${ways.join(", ")}: operation by operation;
+                    recorded as one function; as runs do it, which is that with some of it compiled; all compiled with
+                    XLA; recorded with matrix products in bfloat16; WebAssembly. Default all
   --against pytorch the same in PyTorch. The first time this makes a Python environment in the cache folder (some GB)
   --python FILE     a Python of yours that has torch, instead
   --rounds N        turns of each; default 15          --seconds S   length of a turn; default 0.2
