@@ -46,6 +46,16 @@ export interface Binding {
     inputs: readonly number[],
     outputs: number,
   ): TensorMetadata[];
+  /**
+   * The same on another thread: meanwhile JavaScript goes on, and may execute
+   * other operations. Inputs may be deleted at once. Never while recording.
+   */
+  executeAside(
+    name: string,
+    attributes: readonly Attribute[],
+    inputs: readonly number[],
+    outputs: number,
+  ): Promise<TensorMetadata[]>;
   getNumOfTensors(): number;
   isUsingGpuDevice(): boolean;
   recorder: Recorder | undefined;
@@ -92,6 +102,16 @@ export function createBinding(tf: TensorFlow): Binding {
     return { id: keep(handle), shape, dtype: c.TFE_TensorHandleDataType(handle) };
   };
 
+  const newOperation = (name: string, attributes: readonly Attribute[], inputs: readonly number[]) => {
+    const op = c.TFE_NewOp(context, cString(name), status);
+    check(name);
+    for (const id of inputs) c.TFE_OpAddInput(op, handles.get(id)!, status);
+    for (const attribute of attributes) setAttribute(tf, "eager", op, attribute);
+    return op;
+  };
+  const results = (made: BigUint64Array, count: number) =>
+    Array.from({ length: count }, (_, i) => describe(Deno.UnsafePointer.create(made[i]!)));
+
   const binding: Binding = {
     ...constants(tf),
     recorder: undefined,
@@ -124,17 +144,24 @@ export function createBinding(tf: TensorFlow): Binding {
     },
     executeOp(name, attributes, inputs, outputs) {
       if (binding.recorder) return binding.recorder.execute(name, attributes, inputs);
-      const op = c.TFE_NewOp(context, cString(name), status);
-      check(name);
-      for (const id of inputs) c.TFE_OpAddInput(op, handles.get(id)!, status);
-      for (const attribute of attributes) setAttribute(tf, "eager", op, attribute);
+      const op = newOperation(name, attributes, inputs);
       outputCount[0] = outputs;
       c.TFE_Execute(op, outputHandles, outputCount, status);
       c.TFE_DeleteOp(op);
       check(name);
-      const results: TensorMetadata[] = [];
-      for (let i = 0; i < outputCount[0]!; i++) results.push(describe(Deno.UnsafePointer.create(outputHandles[i]!)));
-      return results;
+      return results(outputHandles, outputCount[0]!);
+    },
+    async executeAside(name, attributes, inputs, outputs) {
+      const op = newOperation(name, attributes, inputs), ownStatus = c.TF_NewStatus();
+      const ownHandles = new BigUint64Array(outputs), ownCount = new Int32Array([outputs]);
+      try {
+        await c.TFE_ExecuteAside(op, ownHandles, ownCount, ownStatus);
+        check(name, ownStatus);
+      } finally {
+        c.TFE_DeleteOp(op);
+        c.TF_DeleteStatus(ownStatus);
+      }
+      return results(ownHandles, ownCount[0]!);
     },
     getNumOfTensors: () => handles.size,
     isUsingGpuDevice: () => tf.devices.some((name) => name.includes("GPU")),

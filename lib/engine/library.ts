@@ -6,6 +6,7 @@ const buffer = "buffer" as const;
 
 const functions = {
   TF_NewStatus: { parameters: [], result: pointer },
+  TF_DeleteStatus: { parameters: [pointer], result: "void" },
   TF_GetCode: { parameters: [pointer], result: "i32" },
   TF_Message: { parameters: [pointer], result: pointer },
   TF_Version: { parameters: [], result: pointer },
@@ -32,6 +33,13 @@ const functions = {
   TFE_DeleteOp: { parameters: [pointer], result: "void" },
   TFE_OpAddInput: { parameters: [pointer, pointer, pointer], result: "void" },
   TFE_Execute: { parameters: [pointer, buffer, buffer, pointer], result: "void" },
+  /** The same on another thread, while this one goes on. */
+  TFE_ExecuteAside: {
+    name: "TFE_Execute",
+    parameters: [pointer, buffer, buffer, pointer],
+    result: "void",
+    nonblocking: true,
+  },
   TFE_OpSetAttrType: { parameters: [pointer, buffer, "i32"], result: "void" },
   TFE_OpSetAttrBool: { parameters: [pointer, buffer, "u8"], result: "void" },
   TFE_OpSetAttrInt: { parameters: [pointer, buffer, "i64"], result: "void" },
@@ -136,8 +144,8 @@ export interface TensorFlow {
   readonly version: string;
   /** TensorFlow's names of the devices, for example `/device:GPU:0`. */
   readonly devices: readonly string[];
-  /** Throws what the last call left in `status`, if anything. */
-  check(doing: string): void;
+  /** Throws what the last call left in `status`, or in one of its own, if anything. */
+  check(doing: string, own?: Deno.PointerValue): void;
 }
 
 /** A zero-terminated C string; kept, because the same few names come back at every step. */
@@ -161,8 +169,8 @@ export function loadTensorFlow(library: { framework: string; cc: string }): Tens
   });
   const text = (at: Deno.PointerValue) => Deno.UnsafePointerView.getCString(at!);
   const status = c.TF_NewStatus();
-  const check = (doing: string) => {
-    if (c.TF_GetCode(status) !== 0) throw new Error(`${doing}: ${text(c.TF_Message(status))}`);
+  const check = (doing: string, own = status) => {
+    if (c.TF_GetCode(own) !== 0) throw new Error(`${doing}: ${text(c.TF_Message(own))}`);
   };
   const context = c.TFE_NewContext(c.TFE_NewContextOptions(), status);
   check("Opening TensorFlow");

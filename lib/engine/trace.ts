@@ -1,11 +1,20 @@
 import { type Attribute, AttributeKind } from "./attributes.ts";
+import type { TensorMetadata } from "./binding.ts";
 import { type NativeEngine, nativeEngine } from "./native.ts";
 import { productType, withProducts } from "./products.ts";
 import { recordFunction } from "./recording.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
 
 /** A traced function: tensors by name in, tensors by name out. The caller owns both. */
-export type Traced<Inputs extends Tensors, Outputs extends Tensors> = (inputs: Inputs) => Outputs;
+export interface Traced<Inputs extends Tensors, Outputs extends Tensors> {
+  (inputs: Inputs): Outputs;
+  /**
+   * The same on another thread of the native engine, while JavaScript goes on:
+   * what prepares the next call then takes no time of its own. Elsewhere the
+   * result is there at once.
+   */
+  aside(inputs: Inputs): Promise<Outputs>;
+}
 
 /** How a function is run on the native engine. */
 export interface TraceOptions {
@@ -49,11 +58,13 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   options: TraceOptions = {},
 ): Traced<Inputs, Outputs> {
   const recorded = new Map<string, Recording>();
-  return (inputs) => {
+  /** The call to make of the native engine; none where `body` itself is to be run. */
+  const callFor = (inputs: Inputs): Call | undefined => {
     const native = nativeEngine();
-    if (!native || forced === "eager") return tidyAll(() => body(inputs));
-    const names = Object.keys(inputs);
-    const shapes = names.map((key) => `${key}:${inputs[key]!.dtype}[${inputs[key]!.shape}]`);
+    if (!native || forced === "eager") return undefined;
+    // In one order, whatever the caller's: another one is not another function to record and compile.
+    const sorted = Object.entries(inputs).sort(([a], [b]) => a < b ? -1 : 1);
+    const shapes = sorted.map(([key, { dtype, shape }]) => `${key}:${dtype}[${shape}]`);
     const products = forced === "bfloat16" ? forced : productType();
     const chosen = options.compile === true && !native.binding.isUsingGpuDevice() && products === "float32";
     const compile = forced === "compiled" || (chosen && forced !== "recorded");
@@ -61,10 +72,34 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     let recording = recorded.get(signature);
     if (!recording) {
       const given = (own: Inputs) => withProducts(products, () => body(own));
-      recorded.set(signature, recording = record(native, name, inputs, given, compile));
+      recorded.set(signature, recording = record(native, name, Object.fromEntries(sorted) as Inputs, given, compile));
     }
-    return replay(native, recording, names.map((key) => inputs[key]!)) as Outputs;
+    const { functionName, attributes, results } = recording;
+    const ids = native.backend.getInputTensorIds(sorted.map(([, tensor]) => tensor));
+    return { native, results, operation: [functionName, attributes, ids, results.length] };
   };
+  const traced = (inputs: Inputs): Outputs => {
+    const call = callFor(inputs);
+    if (!call) return tidyAll(() => body(inputs));
+    return outputsOf(call, call.native.binding.executeOp(...call.operation)) as Outputs;
+  };
+  const aside = async (inputs: Inputs): Promise<Outputs> => {
+    const call = callFor(inputs);
+    if (!call) return tidyAll(() => body(inputs));
+    return outputsOf(call, await call.native.binding.executeAside(...call.operation)) as Outputs;
+  };
+  return Object.assign(traced, { aside });
+}
+
+/** A call of a recorded function. */
+interface Call {
+  readonly native: NativeEngine;
+  readonly results: readonly string[];
+  readonly operation: Parameters<NativeEngine["binding"]["executeOp"]>;
+}
+
+function outputsOf({ native, results }: Call, metadata: readonly TensorMetadata[]): Tensors {
+  return Object.fromEntries(results.map((key, i) => [key, native.backend.createOutputTensor(metadata[i]!)]));
 }
 
 /** A function that TensorFlow knows, and the names of its results. */
@@ -79,16 +114,6 @@ const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bo
 /** Whether what is being recorded is going to be compiled: it may hold operations that XLA alone knows. */
 export function isCompiling(): boolean {
   return compiling;
-}
-
-function replay(
-  native: NativeEngine,
-  { functionName, results, attributes }: Recording,
-  inputs: readonly Tensor[],
-): Tensors {
-  const { binding, backend } = native;
-  const metadata = binding.executeOp(functionName, attributes, backend.getInputTensorIds(inputs), results.length);
-  return Object.fromEntries(results.map((key, i) => [key, backend.createOutputTensor(metadata[i]!)]));
 }
 
 function record<Inputs extends Tensors, Outputs extends Tensors>(

@@ -1,3 +1,4 @@
+import { turn } from "../core/turn.ts";
 import { type Tensors, tf } from "../engine/mod.ts";
 
 /** Batches that are begun before they are needed. */
@@ -12,10 +13,10 @@ export interface LookAhead {
 const depth = 2;
 
 /**
- * Begins the batches of the next steps while a step is computed: what a batch
- * waits for (images decoded in other threads) is then done meanwhile. A batch
- * depends on its step alone, so this changes no number; a failure is reported
- * at its own step.
+ * Begins the batches of the next steps while a step is computed, at the next
+ * turn of the event loop: what they wait for (images decoded in other threads)
+ * and what they compute is then done meanwhile. A batch depends on its step
+ * alone, so this changes no number; a failure is reported at its own step.
  *
  * @param steps the run's length: no batch beyond it is begun
  */
@@ -25,7 +26,7 @@ export function lookAhead(batch: (step: number) => Promise<Tensors>, steps: numb
     next(step) {
       for (let ahead = step; ahead <= Math.min(step + depth, steps - 1); ahead++) {
         if (begun.has(ahead)) continue;
-        const promise = batch(ahead);
+        const promise = ahead === step ? batch(ahead) : turn().then(() => batch(ahead));
         promise.catch(() => {}); // not unhandled: whoever asks for the step gets it
         begun.set(ahead, promise);
       }

@@ -81,7 +81,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
     },
     async train(batch) {
       const scalars = mapRecord(stepScalars(optimizer, step, schedule(step)), (value) => tf.scalar(value));
-      const { report, ...next } = run({ ...vectors, ...scalars }, batch);
+      const { report, ...next } = await run({ ...vectors, ...scalars }, batch);
       const [loss, gradientNorm] = [...await report.data<"float32">()] as [number, number];
       tf.dispose([scalars, report]);
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
@@ -156,15 +156,15 @@ function createStep({ name, specs, loss, optimizer, microBatches = 1, products, 
     ({ gradient, meanLoss, ...inputs }) => updateBy(inputs, gradient, meanLoss),
     options,
   );
-  return (inputs: Inputs, batch: Tensors): Outputs => {
-    if (microBatches === 1) return whole({ ...inputs, ...asInputs(batch) });
+  return async (inputs: Inputs, batch: Tensors): Promise<Outputs> => {
+    if (microBatches === 1) return await whole.aside({ ...inputs, ...asInputs(batch) });
     let sums: Sums = { gradient: tf.zerosLike(inputs.parameters), meanLoss: tf.scalar(0) };
     for (const slice of slicesOf(batch, microBatches)) {
-      const next = accumulate({ parameters: inputs.parameters, ...sums, ...asInputs(slice) });
+      const next = await accumulate.aside({ parameters: inputs.parameters, ...sums, ...asInputs(slice) });
       tf.dispose([slice, sums]);
       sums = next;
     }
-    const next = update({ ...inputs, ...sums });
+    const next = await update.aside({ ...inputs, ...sums });
     tf.dispose(sums);
     return next;
   };

@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { forceExecution, openEngine, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
 import { AttributeKind } from "../../lib/engine/attributes.ts";
 import { nativeEngine } from "../../lib/engine/native.ts";
@@ -54,6 +54,36 @@ Deno.test("trace() keeps inputs apart that are the same tensor at the recording"
   const one = tf.tensor1d([1, 2]);
   assertEquals([...subtract({ a: one, b: one }).y!.dataSync()], [0, 0]);
   assertEquals([...subtract({ a: tf.tensor1d([5, 5]), b: one }).y!.dataSync()], [4, 3]);
+});
+
+Deno.test("trace() records once whatever order the inputs are named in", onNative, () => {
+  let recordings = 0;
+  const subtract = trace("ordered", ({ a, b }: Record<string, Tensor>) => {
+    recordings++;
+    return { y: tf.sub(a!, b!) };
+  });
+  const a = tf.tensor1d([5]), b = tf.tensor1d([3]);
+  for (const given of [{ a, b }, { b, a }]) assertEquals([...subtract(given).y!.dataSync()], [2]);
+  assertEquals(recordings, 1);
+});
+
+Deno.test("trace() computes aside what it computes at once, with other operations meanwhile, and leaks nothing", async () => {
+  const traced = trace("aside", step);
+  const given = inputs(), before = tf.memory().numTensors;
+  const under = [traced.aside(given), traced.aside({ ...given })];
+  const [now, ...later] = [traced(given), ...await Promise.all(under)];
+  for (const one of later) {
+    for (const name of ["loss", "w1", "w2"]) assertEquals(one[name]!.dataSync(), now![name]!.dataSync());
+  }
+  tf.dispose([now, later] as never);
+  assertEquals(tf.memory().numTensors, before);
+});
+
+Deno.test("what fails aside is rejected with the engine's words, and the engine stays usable", onNative, async () => {
+  const traced = trace("fails aside", ({ x, row }: Record<string, Tensor>) => ({ y: tf.gatherND(x!, row!) }));
+  const outside = { x: tf.ones([2, 2]), row: tf.tensor2d([[7]], [1, 1], "int32") };
+  await assertRejects(() => traced.aside(outside), Error, "does not index");
+  assertEquals([...tf.add(tf.ones([1]), 1).dataSync()], [2]);
 });
 
 Deno.test("trace() hands inputs and constants through as results of their own", () => {

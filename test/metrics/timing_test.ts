@@ -12,14 +12,14 @@ function contender(name: string, milliseconds: number, clock: { now: number }, l
   };
 }
 
-Deno.test("contenders take turns of about the length asked for, after two untimed calls", async () => {
+Deno.test("contenders take turns of about the length asked for, after three untimed calls", async () => {
   const clock = { now: 0 }, log: string[] = [];
   const timed = await timeInTurns({ a: contender("a", 10, clock, log), b: contender("b", 500, clock, log) }, {
     rounds: 2,
     turnSeconds: 0.1,
     clock: () => clock.now,
   });
-  assertEquals(log, ["a1", "a1", "b1", "b1", "a10", "b1", "a10", "b1"]);
+  assertEquals(log, ["a1", "a1", "a1", "b1", "b1", "b1", "a10", "b1", "a10", "b1"]);
   const { a, b } = timed as Record<string, Timed>;
   assertEquals([a!.calls, [...a!.seconds], [...a!.processor]], [10, [0.01, 0.01], [0.005, 0.005]]);
   assertEquals([b!.firstSeconds, b!.calls, [...b!.seconds]], [0.5, 1, [0.5, 0.5]]);

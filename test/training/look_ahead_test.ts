@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { turn } from "../../lib/core/turn.ts";
 import { tf } from "../../lib/engine/mod.ts";
 import { lookAhead } from "../../lib/training/look_ahead.ts";
 import { testOnEngines } from "../engines.ts";
@@ -16,8 +17,10 @@ testOnEngines("lookAhead() gives each step its own batch, begins the next two, a
   }, 5);
   for (let step = 0; step < 4; step++) {
     const batch = batches.next(step);
-    assertEquals(begun, [0, 1, 2, 3, 4].slice(0, step + 3));
+    assertEquals(begun.length, step === 0 ? 1 : Math.min(step + 2, 5), "the next ones wait for the event loop's turn");
     assertEquals(await valueOf(batch), [step]);
+    await turn();
+    assertEquals(begun, [0, 1, 2, 3, 4].slice(0, step + 3));
     tf.dispose(await batch);
   }
   await batches.dispose();
