@@ -1,7 +1,16 @@
 import { cString, type TensorFlow } from "./library.ts";
 
-/** Attribute kinds, as the numbers that `NodeJSKernelBackend` is told by the binding. */
-export const AttributeKind = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5, resource: 6 } as const;
+/** Attribute kinds, as the numbers that `NodeJSKernelBackend` is told by the binding; the last is our own. */
+export const AttributeKind = {
+  string: 0,
+  int: 1,
+  float: 2,
+  bool: 3,
+  type: 4,
+  shape: 5,
+  resource: 6,
+  function: 7,
+} as const;
 
 /** One attribute of an operation, as tfjs kernels give it. */
 export interface Attribute {
@@ -13,6 +22,11 @@ export interface Attribute {
 /** The attribute `name` that states an element type, as `ElementType` numbers them. */
 export function typeAttribute(name: string, elementType: number): Attribute {
   return { name, type: AttributeKind.type, value: elementType };
+}
+
+/** The attribute `name` of an operation in a graph that states a function known to the context. */
+export function functionAttribute(name: string, functionName: string): Attribute {
+  return { name, type: AttributeKind.function, value: functionName };
 }
 
 /** The setters of eager operations (`TFE_OpSetAttr…`) or of graph nodes (`TF_SetAttr…`). */
@@ -48,6 +62,10 @@ export function setAttribute(tf: TensorFlow, target: AttributeTarget, op: Deno.P
       const dims = new BigInt64Array(list!.map(BigInt));
       if (!eager) return c.TF_SetAttrShape(op, name, dims, dims.length);
       return c.TFE_OpSetAttrShape(op, name, dims, dims.length, tf.status);
+    }
+    case AttributeKind.function: {
+      const bytes = new TextEncoder().encode(value as string);
+      return c.TF_SetAttrFuncName(op, name, bytes, BigInt(bytes.length));
     }
     default:
       throw new Error(`Cannot set attribute ${attribute.name}: kind ${type} is unknown`);

@@ -75,6 +75,7 @@ const functions = {
   TF_SetAttrTypeList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
   TF_SetAttrIntList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
   TF_SetAttrFloatList: { parameters: [pointer, buffer, buffer, "i32"], result: "void" },
+  TF_SetAttrFuncName: { parameters: [pointer, buffer, buffer, "usize"], result: "void" },
   TF_SetAttrTensor: { parameters: [pointer, buffer, pointer, pointer], result: "void" },
   TF_GraphToFunction: {
     parameters: [

@@ -3,5 +3,6 @@ export { type Tensor, type Tensors, tf } from "./tf.ts";
 export type { Engine, EngineChoice } from "./types.ts";
 export { openEngine } from "./open.ts";
 export { type ProductType, productType, productTypes, withProducts } from "./products.ts";
+export { repeat } from "./repeat.ts";
 export { writeRow } from "./rows.ts";
 export { type Execution, forceExecution, trace, type Traced } from "./trace.ts";

@@ -22,6 +22,12 @@ export interface NodeBackend {
     attributes: readonly unknown[],
     inputs: readonly unknown[],
   ): ReturnType<typeof tf.tensor>;
+  executeMultipleOutputs(
+    name: string,
+    attributes: readonly unknown[],
+    inputs: readonly unknown[],
+    outputs: number,
+  ): ReturnType<typeof tf.tensor>[];
   write(values: unknown, shape: number[], dtype: string): object;
 }
 

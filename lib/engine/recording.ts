@@ -25,6 +25,7 @@ export function recordFunction(
   const written = new WeakSet<object>();
   const restoreWrite = listenToWrites(native, written);
   const { recorder, own, placeOf, isOrdered } = createRecorder(graph, name, written);
+  const outer = binding.recorder;
   binding.recorder = recorder;
   // Every input a tensor of its own, even where the same one was passed twice.
   const parameters = Object.entries(inputs).map(([key, x]) => {
@@ -41,17 +42,20 @@ export function recordFunction(
     return { results: names, ordered: isOrdered() };
   } finally {
     for (const { tensor } of parameters) tensor.dispose();
-    binding.recorder = undefined;
+    binding.recorder = outer;
     restoreWrite();
     graph.dispose();
   }
 }
 
+/** Numbers of recorded tensors, below zero, of all recordings: one may be made within another. */
+let lastId = 0;
+
 /** A recorder into a graph, and its numbers for tensors. */
 function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
   const places = new Map<number, Place>();
   const own = (place: Place): TensorMetadata => {
-    const id = -1 - places.size;
+    const id = --lastId;
     places.set(id, place);
     return { id, ...graph.factsOf(place) };
   };
@@ -102,6 +106,7 @@ function listenToWrites({ backend }: NativeEngine, written: WeakSet<object>): ()
   };
 }
 
-function elementType(x: Tensor): number {
+/** TensorFlow's number of a tensor's element type. */
+export function elementType(x: Tensor): number {
   return ElementType[x.dtype as keyof typeof ElementType];
 }

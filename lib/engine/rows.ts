@@ -5,10 +5,8 @@ import { type Tensor, tf } from "./tf.ts";
 import { isCompiling } from "./trace.ts";
 
 /**
- * `x` with row `position` of each of its matrices replaced. The native engine
- * writes into `x`, whose old value is lost: nothing may read `x` itself
- * afterwards. A compiled function copies it once a call, the embedded engine
- * every time.
+ * `x` with row `position` of each of its matrices replaced. In place where `x`
+ * is nobody else's, as what a round of `repeat` hands to the next is.
  *
  * @param x `[matrices, rows, width]`
  * @param values `[matrices, 1, width]`
@@ -16,17 +14,14 @@ import { isCompiling } from "./trace.ts";
  */
 export function writeRow(x: Tensor, values: Tensor, position: Tensor): Tensor {
   const [matrices, rows, width] = x.shape as [number, number, number];
-  const native = nativeEngine(), type = typeAttribute("T", ElementType.float32);
+  const native = nativeEngine();
+  // XLA knows the other operation too, but computes it element by element.
   if (native && isCompiling()) {
     const zero = tf.scalar(0, "int32"), corner = tf.stack([zero, position, zero]);
-    const attributes = [type, typeAttribute("Tindices", ElementType.int32)];
+    const attributes = [typeAttribute("T", ElementType.float32), typeAttribute("Tindices", ElementType.int32)];
     return native.backend.executeSingleOutput("XlaDynamicUpdateSlice", attributes, [x, values, corner]);
   }
   const firstRows = tf.tensor1d(Int32Array.from({ length: matrices }, (_, i) => i * rows), "int32");
-  const places = tf.add(firstRows, position), replaced = values.reshape([matrices, width]);
-  const flat = x.reshape([matrices * rows, width]);
-  const written = native
-    ? native.backend.executeSingleOutput("InplaceUpdate", [type], [flat, places, replaced])
-    : tf.tensorScatterUpdate(flat, places.reshape([-1, 1]), replaced);
-  return written.reshape(x.shape);
+  const places = tf.add(firstRows, position).reshape([-1, 1]), flat = x.reshape([matrices * rows, width]);
+  return tf.tensorScatterUpdate(flat, places, values.reshape([matrices, width])).reshape(x.shape);
 }

@@ -6,7 +6,7 @@ import type { Parameters } from "../nn/parameters.ts";
 import { type ImageShape, patchify, unpatchify } from "../nn/patches.ts";
 import type { FlowDefinition } from "./types.ts";
 import { type BlockSizes, blockSpecs, condition, parametersOfBlock } from "./tarflow_block.ts";
-import { createCache, decodeSteps, disposeCache, invertBlock, stepGuidance } from "./tarflow_decode.ts";
+import { blockInverses, stepGuidance } from "./tarflow_decode.ts";
 
 /** A TarFlow, in the paper's notation TF-blocks×layers-width/patch. */
 export interface TarflowOptions {
@@ -33,7 +33,7 @@ export interface TarflowOptions {
 export function tarflow(options: TarflowOptions, shape: ImageShape, classes: number): FlowDefinition {
   const sizes = checkedSizes(options, shape, classes);
   const { patch, blocks } = options;
-  const stepOf = decodeSteps(sizes);
+  const inverseOf = blockInverses(sizes);
   const mixingOf = (labels: Tensor) => classes > 0 ? classMixing(labels, classes) : undefined;
   const encode = (params: Parameters, data: Tensor, labels: Tensor) => {
     const { tokens, logDeterminant } = encodeTokens(params, patchify(data, patch), mixingOf(labels), blocks, sizes);
@@ -60,16 +60,18 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
         return tf.concat([conditional, mixingOf(tf.fill(labels.shape, -1, "int32"))!], 0);
       });
       const guided = guide && stepGuidance(guide, noise.shape[0]!, sizes);
-      const cache = createCache(Math.max(...blocks), noise.shape[0]! * (guided ? 2 : 1), sizes);
       let tokens: Tensor = tf.tidy(() => patchify(noise, patch));
       for (let i = blocks.length - 1; i >= 0; i--) {
-        const steps = stepOf(blocks[i]!, guided !== undefined);
-        const x = invertBlock(steps, parametersOfBlock(params, i), tokens, mixing, i % 2 === 1, sizes, cache, guided);
+        const inverse = inverseOf(blocks[i]!, i % 2 === 1);
+        const x = inverse(parametersOfBlock(params, i), {
+          z: tokens,
+          ...(mixing && { mixing }),
+          ...(guided && { guidance: guided }),
+        });
         tokens.dispose();
         tokens = x;
       }
       const data = tf.tidy(() => unpatchify(tokens, patch, shape));
-      disposeCache(cache);
       tf.dispose([tokens, ...[mixing, guided?.weights, guided?.temperature].filter((x) => x !== undefined)]);
       return data;
     },
