@@ -3,78 +3,88 @@ import { product } from "../nn/product.ts";
 import { viewsOf } from "./features.ts";
 import type { PointSet } from "./point_set.ts";
 
-type Scored = { rows: Tensor; points: Tensor; potential: Tensor; inverseEpsilon: Tensor; samples: Tensor };
-
-/** The scores of each sample in units of ε, `[samples, views · points]`. */
-function scaledScores({ rows, points, potential, inverseEpsilon, samples }: Scored): Tensor {
-  const scores = product(rows.mul(inverseEpsilon), points).add(potential.mul(inverseEpsilon));
-  return scores.reshape([samples.shape[0]!, -1]);
+/** Of the points of a chunk and their mirror images, for each sample: exp((score − the greatest)/ε). */
+interface Exponentials {
+  /** `[samples, views · points]` */
+  readonly exponentials: Tensor;
+  /** `[samples]`: the greatest score over ε, and the sum of the exponentials. */
+  readonly greatest: Tensor;
+  readonly sum: Tensor;
 }
 
-const chunkNormalizers = trace("soft_normalizers", (inputs: Scored) => ({
-  normalizers: tf.logSumExp(scaledScores(inputs), 1) as Tensor,
-}));
+const exponentialsOfChunk = trace(
+  "soft_exponentials",
+  (inputs: { rows: Tensor; points: Tensor; potential: Tensor; inverseEpsilon: Tensor; samples: Tensor }) => {
+    const { rows, points, potential, inverseEpsilon, samples } = inputs;
+    const scores = product(rows.mul(inverseEpsilon), points).add(potential.mul(inverseEpsilon));
+    const bySample = scores.reshape([samples.shape[0]!, -1]);
+    const greatest = tf.max(bySample, 1, true);
+    const exponentials = tf.exp(tf.sub(bySample, greatest));
+    return { exponentials, greatest: greatest.reshape([-1]), sum: tf.sum(exponentials, 1) };
+  },
+);
 
-/** `samples` `[samples]` says how much each sample counts. */
-const chunkShares = trace("soft_shares", (inputs: Scored) => {
-  const weights = tf.softmax(scaledScores(inputs), 1), size = inputs.points.shape[1]!;
-  return { shares: product(inputs.samples.reshape([1, -1]), weights).reshape([-1, size]).sum(0) };
-});
+/** The sum of the samples' exponentials by their weights `[samples]`, mirror images counted with their points. */
+const sharesOfChunk = trace(
+  "soft_shares",
+  ({ exponentials, weights, points }: { exponentials: Tensor; weights: Tensor; points: Tensor }) => {
+    const sums = product(weights.reshape([1, -1]), exponentials);
+    return { shares: sums.reshape([-1, points.shape[1]!]).sum(0) };
+  },
+);
 
 /**
  * The mean over samples of softmax_j((⟨x, y_j⟩ + g_j)/ε), over the points and
  * their mirror images: the share of the noise that each point receives under
- * entropic smoothing, `[size]`, summing to 1. Points in several chunks cost a
- * second product, for the normalizers.
+ * entropic smoothing, `[size]`, summing to 1.
+ *
+ * @param keptBytes exponentials of all points are kept up to so many bytes, and computed twice beyond
  */
 export async function softShares(
   points: PointSet,
   potential: readonly Tensor[],
   rows: Tensor,
   epsilon: number,
+  keptBytes: number = 2 ** 29,
 ): Promise<Float64Array> {
-  const count = rows.shape[0]! / viewsOf(points.features), inverseEpsilon = tf.scalar(1 / epsilon);
-  const inputs = (c: number, samples: Tensor) => (
-    { rows, points: points.chunks[c]!, potential: potential[c]!, inverseEpsilon, samples }
-  );
-  const sampleWeights = await weightsByChunk(points.chunks.length, count, inputs);
-  const shares = new Float64Array(points.size);
-  for (const [c, weights] of sampleWeights.entries()) {
-    const ofChunk = chunkShares(inputs(c, weights)).shares;
+  const { size, chunks, chunkSize } = points, count = rows.shape[0]! / viewsOf(points.features);
+  const inverseEpsilon = tf.scalar(1 / epsilon), samples = tf.zeros([count]);
+  const chunk = async (c: number) => {
+    const inputs = { rows, points: chunks[c]!, potential: potential[c]!, inverseEpsilon, samples };
+    const { exponentials, greatest, sum } = exponentialsOfChunk(inputs);
+    const normalizers = { greatest: await greatest.data(), sum: await sum.data() };
+    tf.dispose([greatest, sum]);
+    return { exponentials, normalizers };
+  };
+  const keeps = 4 * rows.shape[0]! * chunkSize * chunks.length <= keptBytes;
+  const kept: Tensor[] = [], normalizers: Normalizers[] = [];
+  for (let c = 0; c < chunks.length; c++) {
+    const found = await chunk(c);
+    normalizers.push(found.normalizers);
+    if (keeps) kept.push(found.exponentials);
+    else found.exponentials.dispose();
+  }
+  const total = Float64Array.from({ length: count }, (_, i) => logSumExp(normalizers, i));
+  const shares = new Float64Array(size);
+  for (let c = 0; c < chunks.length; c++) {
+    const exponentials = kept[c] ?? (await chunk(c)).exponentials, { greatest } = normalizers[c]!;
+    const weights = tf.tensor1d(Float32Array.from(total, (sum, i) => Math.exp(greatest[i]! - sum) / count));
+    const ofChunk = sharesOfChunk({ exponentials, weights, points: chunks[c]! }).shares;
     const values = await ofChunk.data();
-    tf.dispose([ofChunk, weights]);
-    const start = c * points.chunkSize, end = Math.min(start + points.chunkSize, points.size);
+    tf.dispose([ofChunk, weights, exponentials]);
+    const start = c * chunkSize, end = Math.min(start + chunkSize, size);
     for (let j = start; j < end; j++) shares[j] = values[j - start]!;
   }
-  inverseEpsilon.dispose();
+  tf.dispose([inverseEpsilon, samples]);
   return shares;
 }
 
-/** For every chunk, how much of each sample's softmax over all points lies in it, over `count`: `[samples]`. */
-async function weightsByChunk(
-  chunks: number,
-  count: number,
-  inputs: (chunk: number, samples: Tensor) => Scored,
-): Promise<Tensor[]> {
-  const even = tf.fill([count], 1 / count) as Tensor;
-  if (chunks === 1) return [even];
-  const ofChunks: ArrayLike<number>[] = [];
-  for (let c = 0; c < chunks; c++) {
-    const { normalizers } = chunkNormalizers(inputs(c, even));
-    ofChunks.push(await normalizers.data());
-    normalizers.dispose();
-  }
-  even.dispose();
-  const total = Float64Array.from(
-    { length: count },
-    (_, i) => logSumExp(ofChunks.map((normalizers) => normalizers[i]!)),
-  );
-  return ofChunks.map((normalizers) =>
-    tf.tensor1d(Float32Array.from(total, (sum, i) => Math.exp(normalizers[i]! - sum) / count))
-  );
-}
+/** `greatest` and `sum` of a chunk's `Exponentials`, read. */
+type Normalizers = Readonly<Record<"greatest" | "sum", ArrayLike<number>>>;
 
-function logSumExp(values: readonly number[]): number {
-  const greatest = Math.max(...values);
-  return greatest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - greatest), 0));
+/** log Σ sum·exp(greatest) over the chunks, for sample `i`. */
+function logSumExp(chunks: readonly Normalizers[], i: number): number {
+  const most = Math.max(...chunks.map(({ greatest }) => greatest[i]!));
+  return most +
+    Math.log(chunks.reduce((total, { greatest, sum }) => total + sum[i]! * Math.exp(greatest[i]! - most), 0));
 }

@@ -84,7 +84,7 @@ testOnEngines("assign adds β where labels agree: a great one decides, none leav
 });
 
 testOnEngines(
-  "softShares is the mean softmax over points and mirror images, in several chunks as in one",
+  "softShares is the mean softmax over points and mirror images, in several chunks as in one, kept and computed twice",
   async () => {
     const features = { dimension, mirror: shape }, samples = 30, epsilon = 0.7;
     const noise = createRng(6).normal(samples * dimension), turned = mirrorRows(noise);
@@ -100,13 +100,15 @@ testOnEngines(
       const total = weights.flat().reduce((a, b) => a + b);
       weights.forEach((view) => view.forEach((weight, j) => expected[j]! += weight / total / samples));
     }
-    for (const chunkSize of [40, 16]) {
+    const before = tf.memory().numTensors;
+    for (const [chunkSize, keptBytes] of [[40], [16], [16, 0]] as const) {
       const set = await loadPoints(pointsInMemory(points, dimension), features, chunkSize);
       const potential = placePotential(set, nearest), rows = noiseRows(features, noise);
-      const shares = await softShares(set, potential, rows, epsilon);
+      const shares = await softShares(set, potential, rows, epsilon, keptBytes);
       expected.forEach((share, j) => assertAlmostEquals(shares[j]!, share, 1e-5));
       tf.dispose([rows, ...potential]);
       set.dispose();
     }
+    assertEquals(tf.memory().numTensors, before);
   },
 );
