@@ -24,6 +24,8 @@ export interface TensorMetadata {
 
 /** Takes every call in the engine's place while a function is being recorded. Its numbers for tensors are negative. */
 export interface Recorder {
+  /** A name for a function within the one that is recorded. */
+  nameWithin(): string;
   create(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
   execute(name: string, attributes: readonly Attribute[], inputs: readonly number[]): TensorMetadata[];
   /** The operations that `record` executes are to wait for the tensor `id`, which is none of their inputs. */

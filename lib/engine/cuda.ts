@@ -1,6 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import type { Library } from "./locate.ts";
-import { addXlaFlag } from "./xla_flags.ts";
+import { addFlag } from "./flags.ts";
 
 /** Who needs whom among the CUDA libraries: each comes after those that it needs. */
 const ORDER = [
@@ -43,7 +43,7 @@ export async function prepareCuda(
   }
   const compiler = join(nvidia, "cuda_nvcc");
   const there = await Deno.stat(compiler).then(() => true, () => false);
-  if (there) addXlaFlag("xla_gpu_cuda_data_dir", compiler);
+  if (there) addFlag("XLA_FLAGS", "xla_gpu_cuda_data_dir", compiler);
 }
 
 /** The shared libraries below `nvidia/<part>/lib`, those first that others need. */

@@ -1,4 +1,4 @@
-import { addXlaFlag } from "./xla_flags.ts";
+import { addFlag } from "./flags.ts";
 
 /** The C functions of libtensorflow that the engine calls, bound by `Deno.dlopen` (no compiler, no install script). */
 const pointer = "pointer" as const;
@@ -161,7 +161,7 @@ const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
 export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
   Deno.env.set("TF_CPP_MIN_LOG_LEVEL", Deno.env.get("TF_CPP_MIN_LOG_LEVEL") ?? "2");
   // XLA's other order of operations, for more of them at once, makes training steps of small models slower by a seventh.
-  addXlaFlag("xla_cpu_enable_concurrency_optimized_scheduler", "false");
+  addFlag("XLA_FLAGS", "xla_cpu_enable_concurrency_optimized_scheduler", "false");
   const c = quietly(() => {
     pin(library.framework);
     pin(library.cc);

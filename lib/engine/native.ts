@@ -1,5 +1,6 @@
 import util from "node:util";
 import { type Binding, createBinding } from "./binding.ts";
+import { keepCompiled } from "./compiled.ts";
 import { prepareCuda } from "./cuda.ts";
 import { loadTensorFlow, pin, type TensorFlow } from "./library.ts";
 import type { Library } from "./locate.ts";
@@ -43,6 +44,7 @@ export async function openNative(library: Library): Promise<NativeEngine> {
   let engine = opened;
   if (!engine) {
     await prepareCuda(library, pin);
+    await keepCompiled(library);
     const tensorFlow = loadTensorFlow(library);
     const binding = createBinding(tensorFlow);
     // The package calls two helpers of node:util that Deno does not have.

@@ -24,7 +24,7 @@ export function recordFunction(
   const graph = createGraph(native.tensorFlow, name);
   const written = new WeakSet<object>();
   const restoreWrite = listenToWrites(native, written);
-  const { recorder, own, placeOf, isOrdered } = createRecorder(graph, name, written);
+  const { recorder, own, placeOf, isOrdered } = createRecorder(graph, functionName, name, written);
   const outer = binding.recorder;
   binding.recorder = recorder;
   // Every input a tensor of its own, even where the same one was passed twice.
@@ -52,7 +52,7 @@ export function recordFunction(
 let lastId = 0;
 
 /** A recorder into a graph, and its numbers for tensors. */
-function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
+function createRecorder(graph: Graph, functionName: string, name: string, written: WeakSet<object>) {
   const places = new Map<number, Place>();
   const own = (place: Place): TensorMetadata => {
     const id = --lastId;
@@ -64,8 +64,9 @@ function createRecorder(graph: Graph, name: string, written: WeakSet<object>) {
     if (!place) throw fromOutside(name);
     return place;
   };
-  let waitsFor: Place | undefined, ordered = false;
+  let waitsFor: Place | undefined, ordered = false, within = 0;
   const recorder: Recorder = {
+    nameWithin: () => `${functionName}_${within++}`,
     create(shape, dtype, values) {
       // 64-bit scalars are made by the kernels themselves, past the backend.
       if (!written.has(values) && dtype !== ElementType.int64) throw fromOutside(name);

@@ -4,8 +4,6 @@ import { elementType, recordFunction } from "./recording.ts";
 import { isCompiling } from "./trace.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
 
-let loops = 0;
-
 /**
  * What `body` makes of `state` in `count` rounds. A recorded function holds
  * `body` once, however many rounds there are; elsewhere it runs round by round.
@@ -38,7 +36,7 @@ function runLoop(...[count, state, constants, body]: Parameters<typeof repeat>):
 }
 
 function recordLoop(...[count, state, constants, body]: Parameters<typeof repeat>): Tensors {
-  const native = nativeEngine()!, name = `loop_${loops++}`;
+  const native = nativeEngine()!, name = `${native.binding.recorder!.nameWithin()}_loop`;
   const round = tf.scalar(0, "int32");
   // A round's inputs are its outputs: what does not change is handed on.
   const all = { ...prefixed("constant", constants), ...prefixed("state", state), round };

@@ -1,5 +1,7 @@
+import { hashOf } from "../core/hash.ts";
 import { type Attribute, AttributeKind } from "./attributes.ts";
 import type { TensorMetadata } from "./binding.ts";
+import { explained } from "./compiled.ts";
 import { type NativeEngine, nativeEngine } from "./native.ts";
 import { productType, withProducts } from "./products.ts";
 import { recordFunction } from "./recording.ts";
@@ -72,7 +74,11 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     let recording = recorded.get(signature);
     if (!recording) {
       const given = (own: Inputs) => withProducts(products, () => body(own));
-      recorded.set(signature, recording = record(native, name, Object.fromEntries(sorted) as Inputs, given, compile));
+      const functionName = nameOf(name, signature);
+      recorded.set(
+        signature,
+        recording = record(native, functionName, name, Object.fromEntries(sorted) as Inputs, given, compile),
+      );
     }
     const { functionName, attributes, results } = recording;
     const ids = native.backend.getInputTensorIds(sorted.map(([, tensor]) => tensor));
@@ -81,12 +87,20 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   const traced = (inputs: Inputs): Outputs => {
     const call = callFor(inputs);
     if (!call) return tidyAll(() => body(inputs));
-    return outputsOf(call, call.native.binding.executeOp(...call.operation)) as Outputs;
+    try {
+      return outputsOf(call, call.native.binding.executeOp(...call.operation)) as Outputs;
+    } catch (error) {
+      throw explained(error);
+    }
   };
   const aside = async (inputs: Inputs): Promise<Outputs> => {
     const call = callFor(inputs);
     if (!call) return tidyAll(() => body(inputs));
-    return outputsOf(call, await call.native.binding.executeAside(...call.operation)) as Outputs;
+    try {
+      return outputsOf(call, await call.native.binding.executeAside(...call.operation)) as Outputs;
+    } catch (error) {
+      throw explained(error);
+    }
   };
   return Object.assign(traced, { aside });
 }
@@ -108,8 +122,17 @@ interface Recording {
   readonly results: readonly string[];
   readonly attributes: readonly Attribute[];
 }
-let recordings = 0, compiling = false;
+let compiling = false;
 const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
+
+const recordings = new Map<string, number>();
+
+/** The same from run to run, so that what was compiled is found again; of several alike the second ends in 1. */
+function nameOf(name: string, signature: string): string {
+  const stem = `nfm_${name.replace(/\W/g, "_")}_${hashOf(signature).slice(0, 12)}`, earlier = recordings.get(stem) ?? 0;
+  recordings.set(stem, earlier + 1);
+  return `${stem}_${earlier}`;
+}
 
 /** Whether what is being recorded is going to be compiled: it may hold operations that XLA alone knows. */
 export function isCompiling(): boolean {
@@ -118,12 +141,12 @@ export function isCompiling(): boolean {
 
 function record<Inputs extends Tensors, Outputs extends Tensors>(
   native: NativeEngine,
+  functionName: string,
   name: string,
   inputs: Inputs,
   body: (inputs: Inputs) => Outputs,
   compile: boolean,
 ): Recording {
-  const functionName = `nfm_${name.replace(/\W/g, "_")}_${recordings++}`;
   compiling = compile;
   try {
     const { results, ordered } = recordFunction(native, functionName, name, inputs, (given) => body(given as Inputs));

@@ -67,6 +67,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   const rounds = positive("rounds", text("rounds"), 15), turnSeconds = positive("seconds", text("seconds"), 0.2);
   if (!Number.isInteger(rounds)) throw new Problem(`--rounds ${given.rounds}: expected a whole number above 0`);
   const against = among("against", text("against"), ["pytorch"], []);
+  Deno.env.set("NFM_COMPILED", "none"); // first calls are timed with their compilation
   if (threads !== undefined) useThreads(positive("threads", threads, 1));
   const engine = await openForBench(own);
   const python = against.length === 0 ? undefined : text("python") ?? await pythonWithTorch();

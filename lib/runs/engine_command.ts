@@ -1,6 +1,7 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import Table from "cli-table3";
 import { nearest, Problem } from "../core/problem.ts";
+import { compiledFolder } from "../engine/compiled.ts";
 import { cpu, describe, nvidiaGpus } from "../engine/device.ts";
 import { alteredFiles, bestFlavour, install, megabytes, uninstall } from "../engine/install.ts";
 import { cacheFolder, type Library, locate } from "../engine/locate.ts";
@@ -11,11 +12,13 @@ import { type Flavour, type Release, releaseFor } from "../engine/releases.ts";
 const HELP = `deno task engine             what is there, on which CPU or GPU, and what --engine auto would choose
 deno task engine install     fetch libtensorflow into the cache folder, or check the one that is there
                              (--flavour cpu|gpu; default: gpu where an NVIDIA driver answers)
-deno task engine remove      remove it from the cache folder
+deno task engine remove      remove it from the cache folder, and what it compiled
 
 A run installs it by itself when it is missing. libtensorflow comes in a pinned Python wheel, through your own
 pip, and is kept in $XDG_CACHE_HOME/nfm or ~/.cache/nfm. NFM_LIBTENSORFLOW=<folder or file> uses another copy.
-Without it the embedded engine (WebAssembly) does the same work, slower.`;
+Without it the embedded engine (WebAssembly) does the same work, slower. On a CPU it compiles training steps, sampling
+and decoding, some seconds each, and keeps what it compiled in that folder too; NFM_COMPILED=<folder> keeps it there,
+NFM_COMPILED=none nowhere.`;
 
 const commands = { status, install: installCommand, remove };
 
@@ -77,6 +80,7 @@ async function remove(args: string[]): Promise<void> {
   refuse(args, "remove");
   const cache = cacheFolder();
   const removed = await uninstall(cache);
+  await Deno.remove(join(cache, compiledFolder), { recursive: true }).catch(() => {});
   if (removed.length === 0) console.log(`There is no libtensorflow in ${cache}`);
   for (const { name, bytes } of removed) console.log(`Removed ${name} (${megabytes(bytes)}) from ${cache}`);
 }
