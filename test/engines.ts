@@ -1,4 +1,6 @@
+import { assertEquals } from "@std/assert";
 import { openEngine } from "../lib/engine/mod.ts";
+import { notRecorded } from "../lib/engine/trace.ts";
 
 /** The engines of this machine: the embedded one always, the native one where its library is found. */
 export const engines = ["wasm"] as ("wasm" | "native")[];
@@ -9,7 +11,7 @@ try {
   console.warn(`native engine not tested: ${error instanceof Error ? error.message : error}`);
 }
 
-/** Registers `body` once for each engine, with that engine open. */
+/** Registers `body` once for each engine, with that engine open; nothing that it calls may run eagerly for want of a recording. */
 export function testOnEngines(name: string, body: (engine: "wasm" | "native") => void | Promise<void>): void {
   for (const engine of engines) {
     Deno.test({
@@ -17,6 +19,7 @@ export function testOnEngines(name: string, body: (engine: "wasm" | "native") =>
       fn: async () => {
         await openEngine(engine);
         await body(engine);
+        assertEquals([...notRecorded], []);
       },
       sanitizeResources: false, // an engine stays open
     });

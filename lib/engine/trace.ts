@@ -1,4 +1,5 @@
 import { hashOf } from "../core/hash.ts";
+import { say } from "../core/terminal.ts";
 import { type Attribute, AttributeKind } from "./attributes.ts";
 import type { TensorMetadata } from "./binding.ts";
 import { explained } from "./compiled.ts";
@@ -52,14 +53,15 @@ export function forceExecution(execution: Execution | undefined): void {
  * between calls (parameters, randomness, step sizes) comes in as a tensor, and
  * no value is read inside. Numbers in the code are fixed at the recording.
  *
- * @throws {Error} if `body` uses a tensor from outside or reads a value.
+ * A `body` that cannot be recorded, because it uses a tensor from outside or
+ * reads a value, runs eagerly too; why is said once.
  */
 export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   name: string,
   body: (inputs: Inputs) => Outputs,
   options: TraceOptions = {},
 ): Traced<Inputs, Outputs> {
-  const recorded = new Map<string, Recording>();
+  const recorded = new Map<string, Recording | "eager">();
   /** The call to make of the native engine; none where `body` itself is to be run. */
   const callFor = (inputs: Inputs): Call | undefined => {
     const native = nativeEngine();
@@ -74,12 +76,10 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     let recording = recorded.get(signature);
     if (!recording) {
       const given = (own: Inputs) => withProducts(products, () => body(own));
-      const functionName = nameOf(name, signature);
-      recorded.set(
-        signature,
-        recording = record(native, functionName, name, Object.fromEntries(sorted) as Inputs, given, compile),
-      );
+      const own = Object.fromEntries(sorted) as Inputs;
+      recorded.set(signature, recording = recordOrNot(native, nameOf(name, signature), name, own, given, compile));
     }
+    if (recording === "eager") return undefined;
     const { functionName, attributes, results } = recording;
     const ids = native.backend.getInputTensorIds(sorted.map(([, tensor]) => tensor));
     return { native, results, operation: [functionName, attributes, ids, results.length] };
@@ -134,17 +134,32 @@ function nameOf(name: string, signature: string): string {
   return `${stem}_${earlier}`;
 }
 
+/** By their names, why functions that the native engine could not record run eagerly. */
+export const notRecorded: Map<string, string> = new Map();
+
+/** The recording; or `eager` where there can be none, which has a mistake in the body come up as its own error. */
+function recordOrNot<Inputs extends Tensors>(...asked: Parameters<typeof record<Inputs>>): Recording | "eager" {
+  try {
+    return record(...asked);
+  } catch (error) {
+    const name = asked[2], reason = error instanceof Error ? error.message : String(error);
+    if (!notRecorded.has(name)) say(`${reason}; it runs operation by operation, which is slower`);
+    notRecorded.set(name, reason);
+    return "eager";
+  }
+}
+
 /** Whether what is being recorded is going to be compiled: it may hold operations that XLA alone knows. */
 export function isCompiling(): boolean {
   return compiling;
 }
 
-function record<Inputs extends Tensors, Outputs extends Tensors>(
+function record<Inputs extends Tensors>(
   native: NativeEngine,
   functionName: string,
   name: string,
   inputs: Inputs,
-  body: (inputs: Inputs) => Outputs,
+  body: (inputs: Inputs) => Tensors,
   compile: boolean,
 ): Recording {
   compiling = compile;

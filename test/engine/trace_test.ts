@@ -1,7 +1,15 @@
-import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { forceExecution, openEngine, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
 import { AttributeKind } from "../../lib/engine/attributes.ts";
 import { nativeEngine } from "../../lib/engine/native.ts";
+import { notRecorded } from "../../lib/engine/trace.ts";
 import { recomputed } from "../../lib/engine/recompute.ts";
 
 const engine = await openEngine("auto");
@@ -104,19 +112,47 @@ Deno.test("trace() leaks no tensor, recording or replaying", () => {
   assertEquals(tf.memory().numTensors, before);
 });
 
-Deno.test("trace() refuses a tensor from outside, used before or not, and leaves the engine usable", onNative, () => {
+Deno.test("trace() runs eagerly what it cannot record, says why once, and leaves the engine usable", onNative, () => {
   const used = tf.tidy(() => tf.keep(tf.ones([2]).add(1)));
-  const fresh = tf.tensor1d([1, 2]);
-  for (const outside of [used, fresh]) {
-    const leaky = trace("leaky", ({ x }: Record<string, Tensor>) => ({ y: tf.add(x!, outside) }));
-    assertThrows(() => leaky({ x: tf.ones([2]) }), Error, "pass it in as an input");
-    assertEquals([...tf.add(tf.ones([1]), 1).dataSync()], [2]);
+  const fresh = tf.tensor1d([2, 2]);
+  const reading = ({ x }: Record<string, Tensor>) => ({ y: x!.mul(x!.sum().dataSync()[0]!) });
+  const bodies: Record<string, (given: Record<string, Tensor>) => Record<string, Tensor>> = {
+    "used outside": ({ x }) => ({ y: tf.add(x!, used) }),
+    "fresh outside": ({ x }) => ({ y: tf.add(x!, fresh) }),
+    "reader": reading,
+  };
+  const said: string[] = [], write = Deno.stderr.writeSync;
+  Deno.stderr.writeSync = (bytes: Uint8Array) => {
+    said.push(new TextDecoder().decode(bytes));
+    return bytes.length;
+  };
+  try {
+    for (const [name, body] of Object.entries(bodies)) {
+      const traced = trace(name, body), before = tf.memory().numTensors;
+      for (const value of [1, 3]) {
+        const x = tf.fill([2], value), { y } = traced({ x });
+        const expected = name === "reader" ? 2 * value * value : value + 2;
+        assertEquals([...y!.dataSync()], [expected, expected]);
+        tf.dispose([x, y!]);
+      }
+      assertEquals(tf.memory().numTensors, before);
+    }
+  } finally {
+    Deno.stderr.writeSync = write;
   }
+  assertEquals(said.length, 3);
+  for (const line of said.slice(0, 2)) assertStringIncludes(line, "pass it in as an input");
+  assertStringIncludes(said[2]!, "it reads the value of a tensor");
+  assertStringIncludes(said[2]!, "it runs operation by operation");
+  assertEquals([...notRecorded.keys()], Object.keys(bodies));
+  notRecorded.clear();
+  assertEquals([...tf.add(tf.ones([1]), 1).dataSync()], [2]);
 });
 
-Deno.test("trace() refuses to record the reading of a value", onNative, () => {
-  const reader = trace("reader", ({ x }: Record<string, Tensor>) => ({ y: x!.mul(x!.sum().dataSync()[0]!) }));
-  assertThrows(() => reader({ x: tf.ones([2]) }), Error, "reads the value");
+Deno.test("a mistake in what is traced comes up as its own error", () => {
+  const wrong = trace("wrong", ({ x }: Record<string, Tensor>) => ({ y: tf.matMul(x as never, x as never) }));
+  assertThrows(() => wrong({ x: tf.ones([2, 3]) }), Error, "size-incompatible");
+  notRecorded.clear();
 });
 
 Deno.test("trace() gives the same bytes for the same inputs", () => {
