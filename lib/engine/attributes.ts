@@ -19,8 +19,8 @@ export interface Attribute {
   readonly value: boolean | number | string | number[];
 }
 
-/** The attribute `name` that states an element type, as `ElementType` numbers them. */
-export function typeAttribute(name: string, elementType: number): Attribute {
+/** The attribute `name` that states an element type or a list of them, as `ElementType` numbers them. */
+export function typeAttribute(name: string, elementType: number | number[]): Attribute {
   return { name, type: AttributeKind.type, value: elementType };
 }
 

@@ -4,6 +4,7 @@ import { Problem } from "../core/problem.ts";
 import { cpu } from "./device.ts";
 import { addFlag } from "./flags.ts";
 import { cacheFolder, type Library } from "./locate.ts";
+import { varint } from "./protobuf.ts";
 
 /** What the folder of one machine may hold; beyond it the oldest files go. */
 const mostBytes = 256 * 2 ** 20;
@@ -95,15 +96,4 @@ async function isWhole(path: string, size: number): Promise<boolean> {
     fields++;
   }
   return at === size && fields > 1;
-}
-
-/** A number in base 128, lowest digit first, and where it ends. */
-function varint(bytes: Uint8Array, start: number): [value: number, end: number] {
-  let value = 0, end = start;
-  for (let shift = 1; end < bytes.length; shift *= 128) {
-    const byte = bytes[end++]!;
-    value += (byte & 0x7F) * shift;
-    if (byte < 0x80) break;
-  }
-  return [value, end];
 }

@@ -1,6 +1,7 @@
 import { type Attribute, setAttribute, typeAttribute } from "./attributes.ts";
 import { newTensor } from "./binding.ts";
 import { cString, type TensorFlow } from "./library.ts";
+import { fields } from "./protobuf.ts";
 
 /** A place in a graph: output `index` of an operation. */
 export interface Place {
@@ -215,31 +216,4 @@ function definition(tf: TensorFlow, graph: Deno.PointerValue, type: string): rea
     definitions.set(type, known);
   }
   return known;
-}
-
-/** The length-delimited fields of a protocol buffer message; numbers are skipped over. */
-function fields(message: Uint8Array): [field: number, value: Uint8Array][] {
-  const found: [number, Uint8Array][] = [];
-  let at = 0;
-  const varint = () => {
-    let value = 0, shift = 1, byte;
-    do {
-      byte = message[at++]!;
-      value += (byte & 0x7F) * shift;
-      shift *= 128;
-    } while (byte & 0x80);
-    return value;
-  };
-  while (at < message.length) {
-    const key = varint();
-    const wireType = key % 8;
-    if (wireType === 0) varint();
-    else if (wireType === 1) at += 8;
-    else if (wireType === 5) at += 4;
-    else {
-      const length = varint();
-      found.push([Math.floor(key / 8), message.subarray(at, at += length)]);
-    }
-  }
-  return found;
 }

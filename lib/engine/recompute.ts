@@ -1,6 +1,6 @@
 import { typeAttribute } from "./attributes.ts";
-import { ElementType } from "./binding.ts";
 import { nativeEngine } from "./native.ts";
+import { elementType } from "./recording.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
 
 /**
@@ -54,6 +54,6 @@ function after(x: Tensor, other: Tensor): Tensor {
   const native = nativeEngine(), recorder = native?.binding.recorder;
   if (!native || !recorder) return x;
   const { backend } = native, [waitsFor] = backend.getInputTensorIds([other]);
-  const type = typeAttribute("T", ElementType[x.dtype as keyof typeof ElementType]);
+  const type = typeAttribute("T", elementType(x));
   return recorder.waiting(waitsFor!, () => backend.executeSingleOutput("Identity", [type], [x]));
 }

@@ -1,4 +1,4 @@
-import { AttributeKind, functionAttribute } from "./attributes.ts";
+import { AttributeKind, functionAttribute, typeAttribute } from "./attributes.ts";
 import { nativeEngine } from "./native.ts";
 import { elementType, recordFunction } from "./recording.ts";
 import { isCompiling } from "./trace.ts";
@@ -49,7 +49,7 @@ function recordLoop(...[count, state, constants, body]: Parameters<typeof repeat
   });
   const inputs = Object.values(all);
   const attributes = [
-    { name: "T", type: AttributeKind.type, value: inputs.map(elementType) },
+    typeAttribute("T", inputs.map(elementType)),
     functionAttribute("cond", `${name}_goes_on`),
     functionAttribute("body", `${name}_round`),
     // As nodes of the function around it, so that a round can take over the memory of the one before.

@@ -33,7 +33,7 @@ export interface TarflowOptions {
 export function tarflow(options: TarflowOptions, shape: ImageShape, classes: number): FlowDefinition {
   const sizes = checkedSizes(options, shape, classes);
   const { patch, blocks } = options;
-  const inverseOf = blockInverses(sizes);
+  const inverses = blockInverses(sizes);
   const mixingOf = (labels: Tensor) => classes > 0 ? classMixing(labels, classes) : undefined;
   const encode = (params: Parameters, data: Tensor, labels: Tensor) => {
     const { tokens, logDeterminant } = encodeTokens(params, patchify(data, patch), mixingOf(labels), blocks, sizes);
@@ -62,7 +62,7 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
       const guided = guide && stepGuidance(guide, noise.shape[0]!, sizes);
       let tokens: Tensor = tf.tidy(() => patchify(noise, patch));
       for (let i = blocks.length - 1; i >= 0; i--) {
-        const inverse = inverseOf(blocks[i]!, i % 2 === 1);
+        const inverse = i % 2 === 1 ? inverses.flipped : inverses.straight;
         const x = inverse(parametersOfBlock(params, i), {
           z: tokens,
           ...(mixing && { mixing }),

@@ -1,4 +1,4 @@
-import { repeat, type Tensor, type Tensors, tf, trace, type Traced, writeRow } from "../engine/mod.ts";
+import { repeat, type Tensor, type Tensors, tf, trace, writeRow } from "../engine/mod.ts";
 import { foldGelu, scaledGelu } from "../nn/activations.ts";
 import { causalMask } from "../nn/attention.ts";
 import { foldNorm, standardize } from "../nn/layer_norm.ts";
@@ -26,19 +26,14 @@ export interface Inverted {
 /** The inverse of a block, `[batch, tokens, tokenWidth]`, which the caller disposes. */
 export type BlockInverse = (block: BlockParameters, inverted: Inverted) => Tensor;
 
-/** The inverses of one TarFlow's blocks: a function for each depth and each end to read from, made when first needed. */
-export function blockInverses(sizes: BlockSizes): (layers: number, flipped: boolean) => BlockInverse {
-  const made = new Map<string, Traced<Tensors, { x: Tensor }>>();
-  return (layers, flipped) => {
-    const name = `tarflow_decode_${layers}_layers${flipped ? "_flipped" : ""}`;
-    let traced = made.get(name);
-    if (!traced) {
-      const body = (inputs: Tensors) => ({ x: invert(inputs, flipped, sizes) });
-      made.set(name, traced = trace(name, body, { compile: true }));
-    }
-    const run = traced;
+/** The inverse of one TarFlow's blocks that read the tokens from the start, and of those that are flipped. */
+export function blockInverses(sizes: BlockSizes): { readonly straight: BlockInverse; readonly flipped: BlockInverse } {
+  const inverse = (flipped: boolean): BlockInverse => {
+    const body = (inputs: Tensors) => ({ x: invert(inputs, flipped, sizes) });
+    const run = trace(`tarflow_decode${flipped ? "_flipped" : ""}`, body, { compile: true });
     return (block, { z, mixing, guidance }) => run({ ...block, z, ...(mixing && { mixing }), ...guidance }).x;
   };
+  return { straight: inverse(false), flipped: inverse(true) };
 }
 
 /** Pieces of a block's tokens whose steps read equally many keys, filled or not: more read less, and take longer to compile. */

@@ -7,7 +7,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { forceExecution, openEngine, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
-import { AttributeKind } from "../../lib/engine/attributes.ts";
+import { typeAttribute } from "../../lib/engine/attributes.ts";
+import { ElementType } from "../../lib/engine/binding.ts";
 import { nativeEngine } from "../../lib/engine/native.ts";
 import { notRecorded } from "../../lib/engine/trace.ts";
 import { recomputed } from "../../lib/engine/recompute.ts";
@@ -175,7 +176,7 @@ Deno.test("a compiled function gives the numbers of the eager run, and the same 
 
 /** Passes `x` to an operation that XLA does not know: it tells whether a function was compiled. */
 const inPlace = ({ x }: Record<string, Tensor>) => ({
-  y: nativeEngine()!.backend.executeSingleOutput("InplaceUpdate", [{ name: "T", type: AttributeKind.type, value: 1 }], [
+  y: nativeEngine()!.backend.executeSingleOutput("InplaceUpdate", [typeAttribute("T", ElementType.float32)], [
     tf.add(x!, 0),
     tf.tensor1d([1], "int32"),
     tf.zeros([1, 2]),
