@@ -27,7 +27,13 @@ export interface Recorder {
   /** A name for a function within the one that is recorded. */
   nameWithin(): string;
   create(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
-  execute(name: string, attributes: readonly Attribute[], inputs: readonly number[]): TensorMetadata[];
+  /** @param shapes of the results, where TensorFlow cannot infer them */
+  execute(
+    name: string,
+    attributes: readonly Attribute[],
+    inputs: readonly number[],
+    shapes?: readonly (readonly number[])[],
+  ): TensorMetadata[];
   /** The operations that `record` executes are to wait for the tensor `id`, which is none of their inputs. */
   waiting<Result>(id: number, record: () => Result): Result;
   read(): never;

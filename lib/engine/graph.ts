@@ -27,6 +27,8 @@ export interface Graph {
    * @returns the outputs of the new operation
    */
   operation(type: string, attributes: readonly Attribute[], inputs: readonly Place[], after?: Place): Place[];
+  /** Says the shape of what TensorFlow cannot infer. */
+  stateShape(place: Place, shape: readonly number[]): void;
   /** @throws {Error} if the shape depends on values that are not there */
   factsOf(place: Place): PlaceFacts;
   /**
@@ -84,6 +86,10 @@ export function createGraph(tf: TensorFlow, name: string): Graph {
     return { shape: Array.from(sides, Number), dtype: c.TF_OperationOutputType(output(place)) };
   };
   return {
+    stateShape(place, shape) {
+      c.TF_GraphSetTensorShape(pointer, output(place), new BigInt64Array(shape.map(BigInt)), shape.length, status);
+      check(`Recording ${name}, stating a shape`);
+    },
     parameter(dtype, shape) {
       const operation = node("Placeholder", [], (op) => {
         c.TF_SetAttrType(op, cString("dtype"), dtype);

@@ -59,6 +59,10 @@ const functions = {
   TF_OperationNumOutputs: { parameters: [pointer], result: "i32" },
   TF_OperationOutputType: { parameters: [{ struct: [pointer, "i32"] }], result: "i32" },
   TF_GraphGetTensorNumDims: { parameters: [pointer, { struct: [pointer, "i32"] }, pointer], result: "i32" },
+  TF_GraphSetTensorShape: {
+    parameters: [pointer, { struct: [pointer, "i32"] }, buffer, "i32", pointer],
+    result: "void",
+  },
   TF_GraphGetTensorShape: {
     parameters: [pointer, { struct: [pointer, "i32"] }, buffer, "i32", pointer],
     result: "void",

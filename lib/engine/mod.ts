@@ -2,6 +2,7 @@
 export { type Tensor, type Tensors, tf } from "./tf.ts";
 export type { Engine, EngineChoice } from "./types.ts";
 export { openEngine } from "./open.ts";
+export { atOnce, joined, partsOf, rowByRow } from "./parts.ts";
 export { type ProductType, productType, productTypes, withProducts } from "./products.ts";
 export { repeat } from "./repeat.ts";
 export { writeRow } from "./rows.ts";

@@ -1,4 +1,3 @@
-import type { Attribute } from "./attributes.ts";
 import { ElementType, type Recorder, type TensorMetadata } from "./binding.ts";
 import { createGraph, type Graph, type Place } from "./graph.ts";
 import type { NativeEngine } from "./native.ts";
@@ -72,8 +71,11 @@ function createRecorder(graph: Graph, functionName: string, name: string, writte
       if (!written.has(values) && dtype !== ElementType.int64) throw fromOutside(name);
       return own(graph.constant(dtype, shape, values)).id;
     },
-    execute: (type, attributes: readonly Attribute[], inputs) =>
-      graph.operation(type, attributes, inputs.map(placeOf), waitsFor).map(own),
+    execute(type, attributes, inputs, shapes) {
+      const made = graph.operation(type, attributes, inputs.map(placeOf), waitsFor);
+      shapes?.forEach((shape, i) => graph.stateShape(made[i]!, shape));
+      return made.map(own);
+    },
     waiting(id, record) {
       const before = waitsFor;
       waitsFor = placeOf(id);

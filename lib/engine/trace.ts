@@ -122,7 +122,13 @@ interface Recording {
   readonly results: readonly string[];
   readonly attributes: readonly Attribute[];
 }
-let compiling = false;
+
+/**
+ * How what is being recorded is going to be compiled: not at all, as a whole,
+ * in the parts alone that it is made of, or as one of these.
+ */
+export const compiling: { how: "not" | "whole" | "parts" | "part" } = { how: "not" };
+
 const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
 
 const recordings = new Map<string, number>();
@@ -151,7 +157,7 @@ function recordOrNot<Inputs extends Tensors>(...asked: Parameters<typeof record<
 
 /** Whether what is being recorded is going to be compiled: it may hold operations that XLA alone knows. */
 export function isCompiling(): boolean {
-  return compiling;
+  return compiling.how === "whole" || compiling.how === "part";
 }
 
 function record<Inputs extends Tensors>(
@@ -162,12 +168,12 @@ function record<Inputs extends Tensors>(
   body: (inputs: Inputs) => Tensors,
   compile: boolean,
 ): Recording {
-  compiling = compile;
+  compiling.how = compile ? "whole" : "not";
   try {
     const { results, ordered } = recordFunction(native, functionName, name, inputs, (given) => body(given as Inputs));
-    return { functionName, results, attributes: compile && !ordered ? [mustCompile] : [] };
+    return { functionName, results, attributes: compiling.how === "whole" && !ordered ? [mustCompile] : [] };
   } finally {
-    compiling = false;
+    compiling.how = "not";
   }
 }
 

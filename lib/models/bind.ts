@@ -1,4 +1,4 @@
-import { type Tensor, tf, trace, type Traced } from "../engine/mod.ts";
+import { rowByRow, type Tensor, tf, trace, type Traced } from "../engine/mod.ts";
 import { unpack } from "../nn/parameters.ts";
 import type {
   Autoencoder,
@@ -56,8 +56,11 @@ export function bindFlow(definition: FlowDefinition, flat: Tensor): NormalizingF
 }
 
 function traceFlow({ specs, encode, denoise }: FlowDefinition): TracedFlow {
+  const encodeRows = ({ flat, data, labels }: Record<"flat" | "data" | "labels", Tensor>) => ({
+    ...encode(unpack(flat, specs), data, labels),
+  });
   return {
-    encode: trace("flow_encode", ({ flat, data, labels }) => encode(unpack(flat, specs), data, labels), compiled),
+    encode: trace("flow_encode", ({ flat, ...rows }) => rowByRow(rows, { flat }, encodeRows), compiled),
     denoise: trace("flow_denoise", ({ flat, noisy, labels, noiseStd }) => ({
       data: denoise(unpack(flat, specs), noisy, labels, noiseStd),
     })),
@@ -69,9 +72,12 @@ export function bindVelocity(definition: VelocityDefinition, flat: Tensor): Velo
   let traced = tracedVelocities.get(definition);
   if (!traced) {
     const { specs, velocity } = definition;
+    const ofRows = ({ flat, x, t, labels }: Record<"flat" | "x" | "t" | "labels", Tensor>) => ({
+      velocity: velocity(unpack(flat, specs), x, t, labels),
+    });
     traced = trace(
       "velocity",
-      ({ flat, x, t, labels }) => ({ velocity: velocity(unpack(flat, specs), x, t, labels) }),
+      ({ flat, ...rows }) => rowByRow(rows, { flat }, ofRows),
       compiled,
     );
     tracedVelocities.set(definition, traced);

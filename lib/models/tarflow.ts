@@ -54,12 +54,11 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
     },
     decode: (params, noise, labels, guidance) => {
       const guide = guidance && guidance.weight !== 1 ? guidance : undefined;
-      const mixing = tf.tidy(() => {
-        const conditional = mixingOf(labels);
-        if (!conditional || !guide) return conditional;
-        return tf.concat([conditional, mixingOf(tf.fill(labels.shape, -1, "int32"))!], 0);
-      });
-      const guided = guide && stepGuidance(guide, noise.shape[0]!, sizes);
+      const mixing = tf.tidy(() => mixingOf(labels));
+      const guided = guide && {
+        ...stepGuidance(guide, sizes),
+        ...(classes > 0 && { unlabelled: tf.tidy(() => mixingOf(tf.fill(labels.shape, -1, "int32"))!) }),
+      };
       let tokens: Tensor = tf.tidy(() => patchify(noise, patch));
       for (let i = blocks.length - 1; i >= 0; i--) {
         const inverse = i % 2 === 1 ? inverses.flipped : inverses.straight;
@@ -72,7 +71,7 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
         tokens = x;
       }
       const data = tf.tidy(() => unpatchify(tokens, patch, shape));
-      tf.dispose([tokens, ...[mixing, guided?.weights, guided?.temperature].filter((x) => x !== undefined)]);
+      tf.dispose([tokens, ...Object.values(guided ?? {}), ...(mixing ? [mixing] : [])]);
       return data;
     },
   };

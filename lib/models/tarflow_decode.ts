@@ -1,4 +1,4 @@
-import { repeat, type Tensor, type Tensors, tf, trace, writeRow } from "../engine/mod.ts";
+import { atOnce, joined, partsOf, repeat, type Tensor, type Tensors, tf, trace, writeRow } from "../engine/mod.ts";
 import { foldGelu, scaledGelu } from "../nn/activations.ts";
 import { causalMask } from "../nn/attention.ts";
 import { foldNorm, standardize } from "../nn/layer_norm.ts";
@@ -6,11 +6,13 @@ import { product } from "../nn/product.ts";
 import type { FlowGuidance } from "./types.ts";
 import { type BlockParameters, type BlockSizes, layer, layerCount, normEps, rowEmbedding } from "./tarflow_block.ts";
 
-/** Guidance as the steps need it: the unconditional branch rides along as the second half of the rows. */
+/** Guidance as the steps need it. */
 export interface StepGuidance {
   /** `[tokens − 1, 2·tokenWidth]`: the weight of each output, log-scales first, at each step. */
   readonly weights: Tensor;
-  /** `[2·batch · heads, 1, 1]`: what the queries are divided by; absent where that is 1. */
+  /** `[batch, classes]`: class mixing of the unconditional branch; absent without labels. */
+  readonly unlabelled?: Tensor;
+  /** A scalar: what the queries of the unconditional branch are divided by; absent where that is 1. */
   readonly temperature?: Tensor;
 }
 
@@ -18,7 +20,7 @@ export interface StepGuidance {
 export interface Inverted {
   /** `[batch, tokens, tokenWidth]` */
   readonly z: Tensor;
-  /** Class mixing `[rows, classes]`; rows is twice the batch with guidance. */
+  /** Class mixing `[batch, classes]`. */
   readonly mixing?: Tensor;
   readonly guidance?: StepGuidance;
 }
@@ -29,7 +31,12 @@ export type BlockInverse = (block: BlockParameters, inverted: Inverted) => Tenso
 /** The inverse of one TarFlow's blocks that read the tokens from the start, and of those that are flipped. */
 export function blockInverses(sizes: BlockSizes): { readonly straight: BlockInverse; readonly flipped: BlockInverse } {
   const inverse = (flipped: boolean): BlockInverse => {
-    const body = (inputs: Tensors) => ({ x: invert(inputs, flipped, sizes) });
+    const body = ({ z, mixing, unlabelled, weights, temperature, ...block }: Tensors) => {
+      const parts = partsOf({ z: z!, ...(mixing && { mixing }), ...(unlabelled && { unlabelled }) });
+      const folded = atOnce([block], {}, (block) => fold(block, flipped, sizes))[0]!;
+      const shared = { ...folded, ...(weights && { weights }), ...(temperature && { temperature }) };
+      return joined(atOnce(parts, shared, (inputs) => ({ x: invert(inputs, flipped, sizes) })));
+    };
     const run = trace(`tarflow_decode${flipped ? "_flipped" : ""}`, body, { compile: true });
     return (block, { z, mixing, guidance }) => run({ ...block, z, ...(mixing && { mixing }), ...guidance }).x;
   };
@@ -44,17 +51,17 @@ const stretches = 3;
  * the tokens before it are. Keys and values of these are kept, and grow from
  * stretch to stretch.
  */
-function invert({ z, mixing, weights, temperature, ...block }: Tensors, flipped: boolean, sizes: BlockSizes): Tensor {
-  const { tokens, tokenWidth, width, headWidth } = sizes, layers = layerCount(block);
+function invert({ z, mixing, unlabelled, ...folded }: Tensors, flipped: boolean, sizes: BlockSizes): Tensor {
+  const { tokens, tokenWidth, width, headWidth } = sizes, { weights, temperature } = folded;
   const batch = z!.shape[0]!, rows = weights ? 2 * batch : batch, lines = rows * width / headWidth;
   const inScanOrder = (x: Tensor, axis: number) => flipped ? tf.reverse(x, axis) : x;
-  const row = tf.add(rowEmbedding(block, mixing, sizes), tf.zeros([rows, 1]));
+  // The unconditional branch rides along as the second half of the rows.
+  const rowMixing = mixing && unlabelled ? tf.concat([mixing, unlabelled], 0) : mixing;
+  const half = [lines / 2, 1, 1];
   const common = {
-    ...fold(block, sizes),
-    row,
-    positions: inScanOrder(block["pos_embed"]!, 0),
-    ...(weights && { weights }),
-    ...(temperature && { temperature }),
+    ...folded,
+    row: tf.add(rowEmbedding(folded, rowMixing, sizes), tf.zeros([rows, 1])),
+    ...(temperature && { temperature: tf.concat([tf.ones(half), tf.mul(tf.ones(half), temperature)], 0) }),
   };
   // Row k of x is noise until step k − 1 puts data there.
   let x = tf.transpose(inScanOrder(z!, 1), [1, 0, 2]).reshape([1, tokens, batch * tokenWidth]);
@@ -65,7 +72,7 @@ function invert({ z, mixing, weights, temperature, ...block }: Tensors, flipped:
     const visible = tf.slice(causalMask(end), [start, 0], [end - start, end]);
     const state = repeat(
       end - start,
-      { x, ...grown(cache, layers, [lines, end, headWidth]) },
+      { x, ...grown(cache, foldedLayers(folded), [lines, end, headWidth]) },
       { ...common, visible, start: tf.scalar(start, "int32") },
       ({ x, ...cache }, constants, round) => decodeToken(x!, { ...cache }, constants, round, sizes),
     );
@@ -90,11 +97,17 @@ function grown(
 
 /**
  * The maps of a block with norms, the scale of the scores and GELU's factors
- * folded in, and weights `[in, out]`, so that no step turns them round.
+ * folded in, and weights `[in, out]`, so that no step turns them round; and
+ * embeddings, those of positions in the order of the steps.
  */
-function fold(block: BlockParameters, sizes: BlockSizes): Tensors {
-  const { width, headWidth } = sizes;
-  const folded: Record<string, Tensor> = { "proj_in.weight": tf.transpose(block["proj_in.weight"]!) };
+function fold(block: BlockParameters, flipped: boolean, sizes: BlockSizes): Tensors {
+  const { width, headWidth } = sizes, { pos_embed: positions, class_embed: classes } = block;
+  const folded: Record<string, Tensor> = {
+    positions: flipped ? tf.reverse(positions!, 0) : positions!,
+    ...(classes && { class_embed: classes }),
+    "proj_in.weight": tf.transpose(block["proj_in.weight"]!),
+    "proj_in.bias": block["proj_in.bias"]!,
+  };
   const put = (name: string, { weight, bias }: { weight: Tensor; bias: Tensor }) => {
     folded[`${name}.weight`] = tf.transpose(weight);
     folded[`${name}.bias`] = bias;
@@ -115,6 +128,8 @@ function fold(block: BlockParameters, sizes: BlockSizes): Tensors {
   put("proj_out", layer(block, "proj_out"));
   return folded;
 }
+
+const foldedLayers = (folded: Tensors) => Object.keys(folded).filter((name) => /^qkv\d+\.weight$/.test(name)).length;
 
 /** The map `name` of `fold`, for x `[rows, in]`. */
 function map(constants: Tensors, name: string, x: Tensor): Tensor {
@@ -144,7 +159,7 @@ function decodeToken(
     product(weights ? tf.concat([token, token], 0) : token, constants["proj_in.weight"]!),
     tf.add(constants.row!, rowOf(constants.positions!, position)),
   );
-  for (let i = 0; `qkv${i}.weight` in constants; i++) {
+  for (let i = 0; i < foldedLayers(constants); i++) {
     h = tf.add(h, attendToCache(constants, i, h, step, sizes));
     const hidden = scaledGelu(map(constants, `up${i}`, standardize(h, normEps)));
     h = tf.add(h, map(constants, `down${i}`, hidden));
@@ -186,9 +201,8 @@ function attendToCache(constants: Tensors, i: number, h: Tensor, step: Step, { w
   return map(constants, `proj${i}`, tf.matMul(shares, values).reshape([rows, width]));
 }
 
-/** The weights of every step, and the temperature of every row. The caller disposes them. */
-export function stepGuidance(guidance: FlowGuidance, batch: number, sizes: BlockSizes): StepGuidance {
-  const { tokens, tokenWidth, width, headWidth } = sizes;
+/** The weights of every step, and the temperature. The caller disposes them. */
+export function stepGuidance(guidance: FlowGuidance, { tokens, tokenWidth }: BlockSizes): StepGuidance {
   const { weight, annealed, parts = "ab", temperature = 1 } = guidance;
   const values = Float32Array.from({ length: (tokens - 1) * 2 * tokenWidth }, (_, k) => {
     const i = Math.floor(k / (2 * tokenWidth)), j = k % (2 * tokenWidth);
@@ -196,8 +210,5 @@ export function stepGuidance(guidance: FlowGuidance, batch: number, sizes: Block
     return parts.includes(j < tokenWidth ? "a" : "b") ? 1 + extra : 1;
   });
   const weights = tf.tensor2d(values, [tokens - 1, 2 * tokenWidth]);
-  if (temperature === 1) return { weights };
-  const lines = 2 * batch * width / headWidth;
-  const divisors = Float32Array.from({ length: lines }, (_, i) => i < lines / 2 ? 1 : temperature);
-  return { weights, temperature: tf.tensor3d(divisors, [lines, 1, 1]) };
+  return { weights, ...(temperature !== 1 && { temperature: tf.scalar(temperature) }) };
 }

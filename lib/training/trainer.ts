@@ -1,16 +1,15 @@
-import { type ProductType, productType, type Tensor, type Tensors, tf, trace, withProducts } from "../engine/mod.ts";
-import { parameterCount, type Parameters, type ParameterSpec, unpack } from "../nn/parameters.ts";
+import { type ProductType, type Tensor, type Tensors, tf } from "../engine/mod.ts";
+import { parameterCount, type Parameters, type ParameterSpec } from "../nn/parameters.ts";
 import { Problem } from "../core/problem.ts";
 import {
-  applyAdamW,
   type OptimizerOptions,
   type OptimizerVectors,
-  type StepScalars,
   stepScalars,
   type VectorName,
   vectorNames,
 } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
+import { batchSizeOf, createStep } from "./training_step.ts";
 
 /** Everything that the next step depends on besides its batch. */
 export interface TrainerState extends Readonly<Record<VectorName, Float32Array>> {
@@ -121,75 +120,6 @@ export function createTrainer(options: TrainerOptions): Trainer {
     dispose: () => tf.dispose(vectors),
   };
 }
-
-type Inputs = OptimizerVectors & StepScalars<Tensor>;
-/** The new vectors, and loss and norm of the gradient as `report` `[2]`: one value to wait for. */
-type Outputs = OptimizerVectors & { readonly report: Tensor };
-
-/** One step's arithmetic: one traced function; with micro-batches, one for each of them and one for the update. */
-function createStep({ name, specs, loss, optimizer, microBatches = 1, products, compile = false }: TrainerOptions) {
-  const gradientOf = (parameters: Tensor, batch: Tensors) =>
-    withProducts(
-      products ?? productType(),
-      () =>
-        tf.valueAndGrad((flat: Tensor) => loss(unpack(flat, specs), batch) as ReturnType<typeof tf.scalar>)(parameters),
-    );
-  // What trace() cannot see is that products are in bfloat16 within, which XLA does not compute faster.
-  const options = { compile: compile && products !== "bfloat16" };
-  const updateBy = (inputs: Inputs, gradient: Tensor, meanLoss: Tensor): Outputs => {
-    const { vectors, gradientNorm } = applyAdamW(inputs, gradient, inputs, optimizer);
-    return { ...vectors, report: tf.stack([meanLoss.reshape([]), gradientNorm.reshape([])]) };
-  };
-  const whole = trace<Inputs & Tensors, Outputs>(`${name} step`, (inputs) => {
-    const { value, grad } = gradientOf(inputs.parameters, batchOf(inputs));
-    return updateBy(inputs, grad, value);
-  }, options);
-  const accumulate = trace<Sums & Tensors, Sums>(`${name} micro-batch`, (inputs) => {
-    const { value, grad } = gradientOf(inputs.parameters!, batchOf(inputs));
-    return {
-      gradient: inputs.gradient.add(grad.div(microBatches)),
-      meanLoss: inputs.meanLoss.add(value.div(microBatches)),
-    };
-  }, options);
-  const update = trace<Inputs & Sums, Outputs>(
-    `${name} update`,
-    ({ gradient, meanLoss, ...inputs }) => updateBy(inputs, gradient, meanLoss),
-    options,
-  );
-  return async (inputs: Inputs, batch: Tensors): Promise<Outputs> => {
-    if (microBatches === 1) return await whole.aside({ ...inputs, ...asInputs(batch) });
-    let sums: Sums = { gradient: tf.zerosLike(inputs.parameters), meanLoss: tf.scalar(0) };
-    for (const slice of slicesOf(batch, microBatches)) {
-      const next = await accumulate.aside({ parameters: inputs.parameters, ...sums, ...asInputs(slice) });
-      tf.dispose([slice, sums]);
-      sums = next;
-    }
-    const next = await update.aside({ ...inputs, ...sums });
-    tf.dispose(sums);
-    return next;
-  };
-}
-
-/** Gradient and loss summed over the micro-batches so far, each by its share. */
-type Sums = Readonly<Record<"gradient" | "meanLoss", Tensor>>;
-
-function* slicesOf(batch: Tensors, count: number): Generator<Tensors> {
-  const length = batchSizeOf(batch) / count;
-  if (!Number.isInteger(length)) {
-    throw new Problem(`Cannot split a batch of ${length * count} into ${count} equal micro-batches: choose a divisor`);
-  }
-  for (let i = 0; i < count; i++) yield mapRecord(batch, (tensor) => tensor.slice([i * length], [length]));
-}
-
-// The batch's own names may be any; a prefix keeps them apart from the state's.
-const prefix = "batch_";
-const asInputs = (batch: Tensors): Tensors =>
-  Object.fromEntries(Object.entries(batch).map(([key, tensor]) => [prefix + key, tensor]));
-const batchOf = (inputs: Tensors): Tensors =>
-  Object.fromEntries(
-    Object.entries(inputs).filter(([key]) => key.startsWith(prefix)).map(([key, t]) => [key.slice(prefix.length), t]),
-  );
-const batchSizeOf = (batch: Tensors): number => Object.values(batch)[0]?.shape[0] ?? 0;
 
 function mapRecord<Key extends string, From, To>(
   record: Readonly<Record<Key, From>>,

@@ -36,10 +36,10 @@ const make = (options: Partial<TrainerOptions> = {}) =>
     schedule: () => 1e-2,
     ...options,
   });
-async function run(trainer: ReturnType<typeof make>, steps: number) {
+async function run(trainer: ReturnType<typeof make>, steps: number, size?: number) {
   const reports = [];
   for (let i = 0; i < steps; i++) {
-    const batch = batchOf(trainer.step);
+    const batch = batchOf(trainer.step, size);
     reports.push(await trainer.train(batch));
     tf.dispose(batch);
   }
@@ -117,24 +117,31 @@ testOnEngines("ema() is the closed form of the parameters it saw", async () => {
   trainer.dispose();
 });
 
-testOnEngines("micro-batches give the step of the whole batch within rounding", async () => {
-  const whole = make();
-  await run(whole, 5);
-  const expected = await whole.snapshot();
-  whole.dispose();
-  for (const microBatches of [2, 4, 16]) {
-    const trainer = make({ microBatches });
-    await run(trainer, 5);
-    const got = await trainer.snapshot();
-    trainer.dispose();
-    got.parameters.forEach((value, i) => assertAlmostEquals(value, expected.parameters[i]!, 1e-4));
-    assertEquals([got.step, got.samplesSeen], [expected.step, expected.samplesSeen]);
-  }
-  const uneven = make({ microBatches: 3 });
-  const problem = await assertRejects(() => run(uneven, 1), Problem, "micro-batches");
-  assertEquals(problem.exitCode, 2);
-  uneven.dispose();
-});
+testOnEngines(
+  "micro-batches, and a compiled step's parts, give the step of the whole batch within rounding",
+  async () => {
+    for (const size of [16, 64]) {
+      const whole = make();
+      await run(whole, 5, size);
+      const expected = await whole.snapshot();
+      whole.dispose();
+      for (const compile of [false, true]) {
+        for (const microBatches of [1, 2, 4, 16]) {
+          const trainer = make({ microBatches, compile });
+          await run(trainer, 5, size);
+          const got = await trainer.snapshot();
+          trainer.dispose();
+          got.parameters.forEach((value, i) => assertAlmostEquals(value, expected.parameters[i]!, 1e-4));
+          assertEquals([got.step, got.samplesSeen], [expected.step, expected.samplesSeen]);
+        }
+      }
+    }
+    const uneven = make({ microBatches: 3 });
+    const problem = await assertRejects(() => run(uneven, 1), Problem, "micro-batches");
+    assertEquals(problem.exitCode, 2);
+    uneven.dispose();
+  },
+);
 
 testOnEngines("a Trainer lowers the loss, holds its tensors constant and gives them back", async () => {
   for (const microBatches of [1, 4]) {
