@@ -110,6 +110,9 @@ export const rowParts = {
     model: velocityKinds.describe("The velocity model"),
     time: time.describe("Distribution of t"),
     training,
+    pairUses: z.int().min(1).exactOptional().describe(
+      "Steps in a row that drawn pairs serve, each time with other t, so that a teacher encodes less often; 1 when absent",
+    ),
     checkpoints: z.array(z.int().min(1)).min(1).exactOptional().describe(
       "Samples seen at which the moving average is kept; those of the evaluation when absent",
     ),

@@ -40,6 +40,7 @@ export function benchCases(shape: BenchShape): BenchCase[] {
     train("fm", "FM"),
     train("sdfm", "SD-FM"),
     train("nfm", "NFM"),
+    train("uses", "NFM, 4 steps a pair"),
     train("pool", "NFM, pool"),
     {
       name: "train teacher",

@@ -18,9 +18,10 @@ import { initialize, type ParameterSpec, sizeOf } from "../nn/parameters.ts";
 import { balancedLabels } from "../sampling/draw.ts";
 import { unguided } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
-import { flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
+import { flowMatchingLoss } from "../training/flow_matching.ts";
 import { lookAhead } from "../training/look_ahead.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
+import { studentBatches } from "../training/student_batches.ts";
 import { createTrainer } from "../training/trainer.ts";
 import type { BenchShape } from "./bench_shapes.ts";
 
@@ -85,8 +86,8 @@ function steps({ name, specs, loss, batch }: Training, dispose: () => void = () 
   };
 }
 
-/** Which coupling a student is trained under; `pool` is NFM's with z encoded before. */
-export type StudentKind = "fm" | "sdfm" | "nfm" | "pool";
+/** Which coupling a student is trained under; `uses` is NFM's with four steps to each pair, `pool` with z encoded before. */
+export type StudentKind = "fm" | "sdfm" | "nfm" | "uses" | "pool";
 
 export async function studentSteps(shape: BenchShape, kind: StudentKind): Promise<BenchSubject> {
   const { image, classes, studentBatch } = shape;
@@ -104,11 +105,10 @@ export async function studentSteps(shape: BenchShape, kind: StudentKind): Promis
       inputs,
       couplings.normalizingFlow.options.parse({ sigmaSamples: 64, ...(kind === "pool" && { draws: 1, pool: true }) }),
     );
-  const batch = async (step: number) => {
-    const key = rng.fork("batch").at(step);
-    return await flowMatchingBatch(await coupling.sample(studentBatch, key.fork("pairs")), key, times);
-  };
+  const pairUses = kind === "uses" ? 4 : 1;
+  const { batch, dispose } = studentBatches(coupling, rng, { size: studentBatch, pairUses, ...times });
   return steps({ name: `student ${kind}`, specs: definition.specs, loss: flowMatchingLoss(definition), batch }, () => {
+    void dispose();
     coupling.dispose();
     flat.dispose();
   });

@@ -41,9 +41,9 @@ export async function stageCosts(
     }
     costs.set(coupling.folder, couplingCost(row, splits, teacher && ofTeacher));
     for (const { plan, cells } of students) {
-      const { training } = row.student;
+      const { training, pairUses = 1 } = row.student;
       const pairing = teacher ? ofTeacher!.forward : assignment(row, splits);
-      costs.set(plan.folder, computing((ofStudent.flops + pairing) * training.samples));
+      costs.set(plan.folder, computing((ofStudent.flops + pairing / pairUses) * training.samples));
       for (const cell of cells) costs.set(cell.plan.folder, cellCost(context, ofStudent, cell, teacher && ofTeacher));
     }
     for (const { guidance, plan } of pictures) {

@@ -6,8 +6,9 @@ import { bindVelocity } from "../models/bind.ts";
 import type { VelocityDefinition, VelocityModel } from "../models/types.ts";
 import * as velocities from "../models/velocities.ts";
 import type { StudentRecipe } from "../recipes/types.ts";
-import { droppedInBatch, flowMatchingBatch, flowMatchingLoss } from "../training/flow_matching.ts";
+import { flowMatchingLoss } from "../training/flow_matching.ts";
 import { meanLoss, readLossLog } from "../training/loss_log.ts";
+import { studentBatches } from "../training/student_batches.ts";
 import { readWeights } from "../training/weights.ts";
 import { stepsFor } from "../training/steps.ts";
 import { keptAverage, lossLog, train } from "./train.ts";
@@ -47,19 +48,15 @@ export async function trainStudent(
   },
 ): Promise<void> {
   const definition = velocityOf(recipe, dataset);
-  const { training, time } = recipe;
+  const { training, time, pairUses } = recipe, { labelDropout, batch } = training;
   const rng = createRng(options.seed).fork("student");
-  await train({
+  const batches = studentBatches(coupling, rng, { size: batch, labelDropout, time, ...(pairUses && { pairUses }) });
+  const trained = train({
     compile: true,
     label: options.label,
     specs: definition.specs,
     loss: flowMatchingLoss(definition),
-    batch: async (step) => {
-      const options = { labelDropout: training.labelDropout, time }, key = rng.fork("batch").at(step);
-      const dropped = droppedInBatch(training.batch, key, options);
-      const pairs = await coupling.sample(training.batch, rng.fork("pairs").at(step), dropped);
-      return await flowMatchingBatch(pairs, key, options);
-    },
+    batch: batches.batch,
     training,
     rng,
     folder: options.folder,
@@ -67,6 +64,7 @@ export async function trainStudent(
     keepAt: options.checkpoints,
     signal: options.signal,
   });
+  await trained.finally(batches.dispose);
 }
 
 /** A trained student at a checkpoint: the moving average, frozen. The caller disposes it. */

@@ -34,8 +34,15 @@ export function droppedInBatch(size: number, rng: Rng, { labelDropout }: FlowMat
 /**
  * A batch `{data, noise, t, labels}` from drawn pairs, which it takes over:
  * dispose the batch, not the pairs.
+ *
+ * @param dropping the key that says which labels are dropped (`droppedInBatch`)
  */
-export async function flowMatchingBatch(pairs: Pairs, rng: Rng, options: FlowMatchingOptions): Promise<Tensors> {
+export async function flowMatchingBatch(
+  pairs: Pairs,
+  rng: Rng,
+  options: FlowMatchingOptions,
+  dropping: Rng = rng,
+): Promise<Tensors> {
   const { data, noise, labels } = pairs;
   const own = Int32Array.from(await labels.data<"int32">());
   labels.dispose();
@@ -43,7 +50,7 @@ export async function flowMatchingBatch(pairs: Pairs, rng: Rng, options: FlowMat
     data,
     noise,
     t: tf.tensor1d(sampleTimes(options.time, own.length, rng.fork("time"))),
-    labels: tf.tensor1d(dropLabels(own, options.labelDropout, rng.fork("labelDropout")), "int32"),
+    labels: tf.tensor1d(dropLabels(own, options.labelDropout, dropping.fork("labelDropout")), "int32"),
   };
 }
 

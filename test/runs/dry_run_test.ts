@@ -37,6 +37,9 @@ Deno.test("the paper's Table 4 is planned without images, weights or engine, whi
   assertStringIncludes(plan, "H100 TF32: 40% of 494.7 TFLOP/s");
   assertMatch(plan, /wasm engine: \d+% of [\d.]+ GFLOP\/s, the product of two matrices measured now/);
   assertEquals((await Array.fromAsync(Deno.readDir(bare.cwd))).length, 3);
+  // A student and its teacher: 191 + 517 EFLOP, of which pairs that serve four steps each take a quarter.
+  assertMatch(plan, /student NFM seed 0 +│ run +│ not made yet +│ 708 EFLOP/);
+  assertMatch(await dryRun(bare, "table4", "+student.pairUses=4"), /student NFM seed 0 +│[^│]+│[^│]+│ 320 EFLOP/);
   await bare.remove();
 });
 
