@@ -1,9 +1,9 @@
-import { AttributeKind, functionAttribute, typeAttribute } from "./attributes.ts";
+import { functionAttribute, typeAttribute } from "./attributes.ts";
 import { cpu } from "./device.ts";
 import { type NativeEngine, nativeEngine } from "./native.ts";
 import { elementType, recordFunction } from "./recording.ts";
-import { type Tensor, type Tensors, tf } from "./tf.ts";
-import { compiling } from "./trace.ts";
+import { type Tensors, tf } from "./tf.ts";
+import { compiling, mustCompile } from "./trace.ts";
 
 /** With fewer rows, products of matrices lose more than what is gained by computing two at once. */
 const leastRows = 16;
@@ -81,15 +81,15 @@ function recordPart<Inputs extends Tensors, Outputs extends Tensors>(
 ) {
   const { binding, backend } = native, recorder = binding.recorder!;
   const name = `${recorder.nameWithin()}_part`;
-  let outputs: Tensor[] = [];
+  let types: number[] = [], shapes: (readonly number[])[] = [];
   compiling.how = "part";
   const { results, ordered } = recordFunction(native, name, name, like, (given) => {
     const made = body(given as Inputs);
-    outputs = Object.values(made);
+    types = Object.values(made).map(elementType);
+    shapes = Object.values(made).map(({ shape }) => shape);
     return made;
   });
   compiling.how = "parts";
-  const types = outputs.map(elementType), shapes = outputs.map(({ shape }) => shape);
   return (inputs: Inputs): Outputs => {
     const given = Object.keys(like).map((key) => inputs[key]!);
     const made = recorder.execute(
@@ -98,7 +98,7 @@ function recordPart<Inputs extends Tensors, Outputs extends Tensors>(
         typeAttribute("Tin", given.map(elementType)),
         typeAttribute("Tout", types),
         functionAttribute("f", name),
-        ...(ordered ? [] : [{ name: "_XlaMustCompile", type: AttributeKind.bool, value: true }]),
+        ...(ordered ? [] : [mustCompile]),
       ],
       backend.getInputTensorIds(given),
       shapes,

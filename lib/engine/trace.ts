@@ -129,7 +129,8 @@ interface Recording {
  */
 export const compiling: { how: "not" | "whole" | "parts" | "part" } = { how: "not" };
 
-const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
+/** Of a call of a function: XLA compiles it. */
+export const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
 
 const recordings = new Map<string, number>();
 
