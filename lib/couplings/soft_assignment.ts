@@ -14,10 +14,11 @@ interface Exponentials {
 
 const exponentialsOfChunk = trace(
   "soft_exponentials",
-  (inputs: { rows: Tensor; points: Tensor; potential: Tensor; inverseEpsilon: Tensor; samples: Tensor }) => {
-    const { rows, points, potential, inverseEpsilon, samples } = inputs;
+  (inputs: { views: Tensor; points: Tensor; potential: Tensor; inverseEpsilon: Tensor }) => {
+    const { views, points, potential, inverseEpsilon } = inputs;
+    const rows = views.reshape([-1, points.shape[0]!]);
     const scores = product(rows.mul(inverseEpsilon), points).add(potential.mul(inverseEpsilon));
-    const bySample = scores.reshape([samples.shape[0]!, -1]);
+    const bySample = scores.reshape([views.shape[0]!, -1]);
     const greatest = tf.max(bySample, 1, true);
     const exponentials = tf.exp(tf.sub(bySample, greatest));
     return { exponentials, greatest: greatest.reshape([-1]), sum: tf.sum(exponentials, 1) };
@@ -48,10 +49,11 @@ export async function softShares(
   keptBytes: number = 2 ** 29,
 ): Promise<Float64Array> {
   const { size, chunks, chunkSize } = points, count = rows.shape[0]! / viewsOf(points.features);
-  const inverseEpsilon = tf.scalar(1 / epsilon), samples = tf.zeros([count]);
+  const inverseEpsilon = tf.scalar(1 / epsilon), views = rows.reshape([count, -1, rows.shape[1]!]);
   const chunk = async (c: number) => {
-    const inputs = { rows, points: chunks[c]!, potential: potential[c]!, inverseEpsilon, samples };
-    const { exponentials, greatest, sum } = exponentialsOfChunk(inputs);
+    const { exponentials, greatest, sum } = exponentialsOfChunk(
+      { views, points: chunks[c]!, potential: potential[c]!, inverseEpsilon },
+    );
     const normalizers = { greatest: await greatest.data(), sum: await sum.data() };
     tf.dispose([greatest, sum]);
     return { exponentials, normalizers };
@@ -75,7 +77,7 @@ export async function softShares(
     const start = c * chunkSize, end = Math.min(start + chunkSize, size);
     for (let j = start; j < end; j++) shares[j] = values[j - start]!;
   }
-  tf.dispose([inverseEpsilon, samples]);
+  tf.dispose([inverseEpsilon, views]);
   return shares;
 }
 

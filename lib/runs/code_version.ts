@@ -14,8 +14,8 @@ export type Entry = string | { readonly [Registry in keyof typeof registries]?: 
 /** The code that a trained model depends on besides the model itself. */
 export const trainingEntries = ["training/trainer.ts", "training/loop.ts", "training/schedule.ts"] as const;
 
-/** Files that no number depends on: installing, finding and naming the engine; folders whose result has a digest. */
-const passive = /^(data\/|core\/(?!rng\.ts)|engine\/(install|locate|releases|device|open|types)\.ts)/;
+/** Files that no number depends on: installing, finding and naming the engine, keeping what it compiled; folders whose result has a digest. */
+const passive = /^(data\/|core\/(?!rng\.ts)|engine\/(compiled|install|locate|releases|device|open|types)\.ts)/;
 const root = new URL("../", import.meta.url);
 
 /**
