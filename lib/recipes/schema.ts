@@ -111,7 +111,7 @@ export const rowParts = {
     time: time.describe("Distribution of t"),
     training,
     pairUses: z.int().min(1).exactOptional().describe(
-      "Steps in a row that drawn pairs serve, each time with other t, so that a teacher encodes less often; 1 when absent",
+      "Steps that drawn pairs serve, 32 apart, each time with other t, so that a teacher encodes less often; 1 when absent",
     ),
     checkpoints: z.array(z.int().min(1)).min(1).exactOptional().describe(
       "Samples seen at which the moving average is kept; those of the evaluation when absent",

@@ -106,7 +106,7 @@ export async function studentSteps(shape: BenchShape, kind: StudentKind): Promis
       couplings.normalizingFlow.options.parse({ sigmaSamples: 64, ...(kind === "pool" && { draws: 1, pool: true }) }),
     );
   const pairUses = kind === "uses" ? 4 : 1;
-  const { batch, dispose } = studentBatches(coupling, rng, { size: studentBatch, pairUses, ...times });
+  const { batch, dispose } = studentBatches(coupling, rng, { size: studentBatch, pairUses, apart: 1, ...times });
   return steps({ name: `student ${kind}`, specs: definition.specs, loss: flowMatchingLoss(definition), batch }, () => {
     void dispose();
     coupling.dispose();

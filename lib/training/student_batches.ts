@@ -7,11 +7,16 @@ export interface StudentBatchOptions extends FlowMatchingOptions {
   /** Pairs in a batch. */
   readonly size: number;
   /**
-   * Steps in a row that drawn pairs serve, each time with other t. The loss has
-   * the same mean and a larger variance, and teacher or assignment cost so much
-   * less. Default 1, as in the paper.
+   * Steps that drawn pairs serve, each time with other t, so that teacher or
+   * assignment cost so much less. The loss keeps its mean. Default 1, as in the
+   * paper.
    */
   readonly pairUses?: number;
+  /**
+   * Steps from one use of pairs to the next; so many batches are held. Default
+   * 32: in a row, the same pairs teach far less (ablations/LOG.md).
+   */
+  readonly apart?: number;
 }
 
 /** The batches of a student's training, each a function of its step alone. */
@@ -26,28 +31,34 @@ export interface StudentBatches {
 export function studentBatches(
   coupling: Coupling,
   rng: Rng,
-  { size, pairUses = 1, ...options }: StudentBatchOptions,
+  { size, pairUses = 1, apart = 32, ...options }: StudentBatchOptions,
 ): StudentBatches {
-  const ofLot = (lot: number) => rng.fork("batch").at(lot);
-  let held: { readonly lot: number; readonly pairs: Promise<Pairs> } | undefined;
+  /** Lots of pairs go round `pairUses` times, `apart` of them, then come the next. */
+  const placeOf = (step: number) => {
+    const round = Math.floor(step / apart), lot = Math.floor(round / pairUses) * apart + step % apart;
+    return { lot, isLast: round % pairUses === pairUses - 1 };
+  };
+  const key = (index: number) => rng.fork("batch").at(index);
+  const held = new Map<number, Promise<Pairs>>();
   const pairsOf = async (step: number): Promise<Pairs> => {
-    const lot = Math.floor(step / pairUses), isLast = step % pairUses === pairUses - 1;
-    const { pairs } = held?.lot === lot ? held : {
-      pairs: coupling.sample(size, rng.fork("pairs").at(lot), droppedInBatch(size, ofLot(lot), options)),
-    };
-    held = isLast ? undefined : { lot, pairs };
-    const { data, noise, labels, index } = await pairs;
-    return isLast ? await pairs : { data: data.clone(), noise: noise.clone(), labels: labels.clone(), index };
+    const { lot, isLast } = placeOf(step);
+    const drawn = held.get(lot) ??
+      coupling.sample(size, rng.fork("pairs").at(lot), droppedInBatch(size, key(lot), options));
+    if (isLast) held.delete(lot);
+    else held.set(lot, drawn);
+    const { data, noise, labels, index } = await drawn;
+    return isLast ? await drawn : { data: data.clone(), noise: noise.clone(), labels: labels.clone(), index };
   };
   return {
     async batch(step) {
-      const lot = Math.floor(step / pairUses);
-      return await flowMatchingBatch(await pairsOf(step), ofLot(step), options, ofLot(lot));
+      const { lot } = placeOf(step);
+      return await flowMatchingBatch(await pairsOf(step), key(step), options, key(lot));
     },
     async dispose() {
-      const left = await held?.pairs.catch(() => undefined);
-      if (left) tf.dispose([left.data, left.noise, left.labels]);
-      held = undefined;
+      for (const left of await Promise.allSettled(held.values())) {
+        if (left.status === "fulfilled") tf.dispose([left.value.data, left.value.noise, left.value.labels]);
+      }
+      held.clear();
     },
   };
 }

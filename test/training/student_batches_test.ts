@@ -41,39 +41,43 @@ function taken(batch: Tensors) {
 
 testOnEngines("pairs serve as many steps as asked, with other t, whichever step is the first", async () => {
   const { coupling, asked } = await build();
-  const before = tf.memory().numTensors;
-  const run = async (first: number, steps: number, pairUses: number) => {
-    const source = studentBatches(coupling, rng, { ...options, pairUses });
+  const run = async (first: number, steps: number, pairUses: number, apart?: number) => {
+    const source = studentBatches(coupling, rng, { ...options, pairUses, ...(apart && { apart }) });
     const ahead = lookAhead(source.batch, first + steps), made = [];
     for (let step = first; step < first + steps; step++) made.push(taken(await ahead.next(step)));
     await ahead.dispose();
     await source.dispose();
     return made;
   };
-  const once = await run(0, 3, 1), thrice = await run(0, 8, 3);
-  assertEquals(asked.length, 3 + 3, "the coupling draws once a lot");
-  assertEquals(tf.memory().numTensors, before);
-  assertEquals(thrice[0], once[0], "the first use is what it is without others");
-  for (const [step, batch] of thrice.entries()) {
-    const lot = Math.floor(step / 3), sameLot = thrice[3 * lot]!;
-    for (const key of ["data", "noise", "labels"]) assertEquals(batch[key], sameLot[key], `${key} of step ${step}`);
-    for (const earlier of thrice.slice(0, step)) assertNotEquals(batch.t, earlier.t);
-    if (lot > 0) assertNotEquals(batch.noise, thrice[3 * (lot - 1)]!.noise);
-    const dropped = droppedInBatch(size, rng.fork("batch").at(lot), options);
-    assertEquals(batch.labels!.map((label) => Number(label < 0)), [...dropped], "what the student sees");
+  const dropped = (lot: number) => droppedInBatch(size, rng.fork("batch").at(lot), options);
+  const once = await run(0, 3, 1);
+  const cases: [apart: number, lots: number[]][] = [[1, [0, 0, 0, 1, 1, 1, 2, 2]], [2, [0, 1, 0, 1, 0, 1, 2, 3, 2, 3]]];
+  for (const [apart, lots] of cases) {
+    const before = tf.memory().numTensors;
+    asked.length = 0;
+    const thrice = await run(0, lots.length, 3, apart);
+    assertEquals(asked, [...new Set(lots)].map(dropped), "the coupling draws once a lot, for the labels that are seen");
+    assertEquals(thrice.slice(0, apart), once.slice(0, apart), "the first use is what it is without others");
+    for (const [step, batch] of thrice.entries()) {
+      const lot = lots[step]!, sameLot = thrice[lots.indexOf(lot)]!;
+      for (const key of ["data", "noise", "labels"]) assertEquals(batch[key], sameLot[key], `${key} of step ${step}`);
+      for (const earlier of thrice.slice(0, step)) assertNotEquals(batch.t, earlier.t);
+      if (lot > 0) assertNotEquals(batch.noise, thrice[lots.indexOf(lot - 1)]!.noise);
+      assertEquals(batch.labels!.map((label) => Number(label < 0)), [...dropped(lot)], "what the student sees");
+    }
+    assertEquals(await run(4, lots.length - 4, 3, apart), thrice.slice(4), "begun amid the uses of a lot");
+    assertEquals(tf.memory().numTensors, before);
   }
-  asked.slice(-3).forEach((dropped, lot) =>
-    assertEquals(dropped, droppedInBatch(size, rng.fork("batch").at(lot), options), "what the coupling is told")
-  );
-  assertEquals(await run(4, 4, 3), thrice.slice(4), "resumed within a lot");
-  assertEquals(tf.memory().numTensors, before);
+  const long = await run(0, 33, 2);
+  assertEquals(long[32]!.noise, long[0]!.noise, "32 steps apart");
+  for (const { noise } of long.slice(1, 32)) assertNotEquals(noise, long[0]!.noise);
   coupling.dispose();
 });
 
 testOnEngines("a coupling that fails does so at each step of its lot, and leaves nothing behind", async () => {
   let calls = 0;
   const failing = { sample: () => Promise.reject(new Error(`draw ${++calls}`)), facts: {}, dispose: () => {} };
-  const source = studentBatches(failing, rng, { ...options, pairUses: 2 });
+  const source = studentBatches(failing, rng, { ...options, pairUses: 2, apart: 1 });
   for (const step of [0, 1, 2]) {
     const error = await source.batch(step).catch((error) => error);
     assert(error instanceof Error && error.message === `draw ${Math.floor(step / 2) + 1}`);
