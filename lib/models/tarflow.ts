@@ -55,10 +55,7 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
     decode: (params, noise, labels, guidance) => {
       const guide = guidance && guidance.weight !== 1 ? guidance : undefined;
       const mixing = tf.tidy(() => mixingOf(labels));
-      const guided = guide && {
-        ...stepGuidance(guide, sizes),
-        ...(classes > 0 && { unlabelled: tf.tidy(() => mixingOf(tf.fill(labels.shape, -1, "int32"))!) }),
-      };
+      const guided = guide && stepGuidance(guide, sizes);
       let tokens: Tensor = tf.tidy(() => patchify(noise, patch));
       for (let i = blocks.length - 1; i >= 0; i--) {
         const inverse = i % 2 === 1 ? inverses.flipped : inverses.straight;

@@ -1,6 +1,7 @@
 import { atOnce, joined, partsOf, repeat, type Tensor, type Tensors, tf, trace, writeRow } from "../engine/mod.ts";
 import { foldGelu, scaledGelu } from "../nn/activations.ts";
 import { causalMask } from "../nn/attention.ts";
+import { classMixing } from "../nn/embeddings.ts";
 import { foldNorm, standardize } from "../nn/layer_norm.ts";
 import { product } from "../nn/product.ts";
 import type { FlowGuidance } from "./types.ts";
@@ -10,8 +11,6 @@ import { type BlockParameters, type BlockSizes, layer, layerCount, normEps, rowE
 export interface StepGuidance {
   /** `[tokens − 1, 2·tokenWidth]`: the weight of each output, log-scales first, at each step. */
   readonly weights: Tensor;
-  /** `[batch, classes]`: class mixing of the unconditional branch; absent without labels. */
-  readonly unlabelled?: Tensor;
   /** A scalar: what the queries of the unconditional branch are divided by; absent where that is 1. */
   readonly temperature?: Tensor;
 }
@@ -31,8 +30,8 @@ export type BlockInverse = (block: BlockParameters, inverted: Inverted) => Tenso
 /** The inverse of one TarFlow's blocks that read the tokens from the start, and of those that are flipped. */
 export function blockInverses(sizes: BlockSizes): { readonly straight: BlockInverse; readonly flipped: BlockInverse } {
   const inverse = (flipped: boolean): BlockInverse => {
-    const body = ({ z, mixing, unlabelled, weights, temperature, ...block }: Tensors) => {
-      const parts = partsOf({ z: z!, ...(mixing && { mixing }), ...(unlabelled && { unlabelled }) });
+    const body = ({ z, mixing, weights, temperature, ...block }: Tensors) => {
+      const parts = partsOf({ z: z!, ...(mixing && { mixing }) });
       const folded = atOnce([block], {}, (block) => fold(block, flipped, sizes))[0]!;
       const shared = { ...folded, ...(weights && { weights }), ...(temperature && { temperature }) };
       return joined(atOnce(parts, shared, (inputs) => ({ x: invert(inputs, flipped, sizes) })));
@@ -51,12 +50,13 @@ const stretches = 3;
  * the tokens before it are. Keys and values of these are kept, and grow from
  * stretch to stretch.
  */
-function invert({ z, mixing, unlabelled, ...folded }: Tensors, flipped: boolean, sizes: BlockSizes): Tensor {
-  const { tokens, tokenWidth, width, headWidth } = sizes, { weights, temperature } = folded;
+function invert({ z, mixing, ...folded }: Tensors, flipped: boolean, sizes: BlockSizes): Tensor {
+  const { tokens, tokenWidth, width, headWidth, classes } = sizes, { weights, temperature } = folded;
   const batch = z!.shape[0]!, rows = weights ? 2 * batch : batch, lines = rows * width / headWidth;
   const inScanOrder = (x: Tensor, axis: number) => flipped ? tf.reverse(x, axis) : x;
   // The unconditional branch rides along as the second half of the rows.
-  const rowMixing = mixing && unlabelled ? tf.concat([mixing, unlabelled], 0) : mixing;
+  const unlabelled = () => classMixing(tf.fill([batch], -1, "int32"), classes);
+  const rowMixing = mixing && weights ? tf.concat([mixing, unlabelled()], 0) : mixing;
   const half = [lines / 2, 1, 1];
   const common = {
     ...folded,
@@ -66,13 +66,14 @@ function invert({ z, mixing, unlabelled, ...folded }: Tensors, flipped: boolean,
   // Row k of x is noise until step k − 1 puts data there.
   let x = tf.transpose(inScanOrder(z!, 1), [1, 0, 2]).reshape([1, tokens, batch * tokenWidth]);
   let cache: Tensors = {};
+  const layers = Object.keys(folded).filter((name) => /^qkv\d+\.weight$/.test(name)).length;
   const steps = tokens - 1, stretch = Math.ceil(steps / stretches);
   for (let start = 0; start < steps; start += stretch) {
     const end = Math.min(start + stretch, steps);
     const visible = tf.slice(causalMask(end), [start, 0], [end - start, end]);
     const state = repeat(
       end - start,
-      { x, ...grown(cache, foldedLayers(folded), [lines, end, headWidth]) },
+      { x, ...grown(cache, layers, [lines, end, headWidth]) },
       { ...common, visible, start: tf.scalar(start, "int32") },
       ({ x, ...cache }, constants, round) => decodeToken(x!, { ...cache }, constants, round, sizes),
     );
@@ -129,8 +130,6 @@ function fold(block: BlockParameters, flipped: boolean, sizes: BlockSizes): Tens
   return folded;
 }
 
-const foldedLayers = (folded: Tensors) => Object.keys(folded).filter((name) => /^qkv\d+\.weight$/.test(name)).length;
-
 /** The map `name` of `fold`, for x `[rows, in]`. */
 function map(constants: Tensors, name: string, x: Tensor): Tensor {
   return tf.add(product(x, constants[`${name}.weight`]!), constants[`${name}.bias`]!);
@@ -159,7 +158,7 @@ function decodeToken(
     product(weights ? tf.concat([token, token], 0) : token, constants["proj_in.weight"]!),
     tf.add(constants.row!, rowOf(constants.positions!, position)),
   );
-  for (let i = 0; i < foldedLayers(constants); i++) {
+  for (let i = 0; `qkv${i}.weight` in constants; i++) {
     h = tf.add(h, attendToCache(constants, i, h, step, sizes));
     const hidden = scaledGelu(map(constants, `up${i}`, standardize(h, normEps)));
     h = tf.add(h, map(constants, `down${i}`, hidden));

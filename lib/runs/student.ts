@@ -48,9 +48,9 @@ export async function trainStudent(
   },
 ): Promise<void> {
   const definition = velocityOf(recipe, dataset);
-  const { training, time, pairUses } = recipe, { labelDropout, batch } = training;
+  const { training, time, pairUses = 1 } = recipe, { labelDropout, batch } = training;
   const rng = createRng(options.seed).fork("student");
-  const batches = studentBatches(coupling, rng, { size: batch, labelDropout, time, ...(pairUses && { pairUses }) });
+  const batches = studentBatches(coupling, rng, { size: batch, labelDropout, time, pairUses });
   const trained = train({
     compile: true,
     label: options.label,

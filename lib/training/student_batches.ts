@@ -8,10 +8,9 @@ export interface StudentBatchOptions extends FlowMatchingOptions {
   readonly size: number;
   /**
    * Steps that drawn pairs serve, each time with other t, so that teacher or
-   * assignment cost so much less. The loss keeps its mean. Default 1, as in the
-   * paper.
+   * assignment cost so much less. The loss keeps its mean. 1 in the paper.
    */
-  readonly pairUses?: number;
+  readonly pairUses: number;
   /**
    * Steps from one use of pairs to the next; so many batches are held. Default
    * 32: in a row, the same pairs teach far less (ablations/LOG.md).
@@ -31,7 +30,7 @@ export interface StudentBatches {
 export function studentBatches(
   coupling: Coupling,
   rng: Rng,
-  { size, pairUses = 1, apart = 32, ...options }: StudentBatchOptions,
+  { size, pairUses, apart = 32, ...options }: StudentBatchOptions,
 ): StudentBatches {
   /** Lots of pairs go round `pairUses` times, `apart` of them, then come the next. */
   const placeOf = (step: number) => {
@@ -40,19 +39,20 @@ export function studentBatches(
   };
   const key = (index: number) => rng.fork("batch").at(index);
   const held = new Map<number, Promise<Pairs>>();
-  const pairsOf = async (step: number): Promise<Pairs> => {
-    const { lot, isLast } = placeOf(step);
+  const pairsOf = async ({ lot, isLast }: ReturnType<typeof placeOf>): Promise<Pairs> => {
     const drawn = held.get(lot) ??
       coupling.sample(size, rng.fork("pairs").at(lot), droppedInBatch(size, key(lot), options));
     if (isLast) held.delete(lot);
     else held.set(lot, drawn);
-    const { data, noise, labels, index } = await drawn;
-    return isLast ? await drawn : { data: data.clone(), noise: noise.clone(), labels: labels.clone(), index };
+    const pairs = await drawn;
+    if (isLast) return pairs;
+    const { data, noise, labels, index } = pairs;
+    return { data: data.clone(), noise: noise.clone(), labels: labels.clone(), index };
   };
   return {
     async batch(step) {
-      const { lot } = placeOf(step);
-      return await flowMatchingBatch(await pairsOf(step), key(step), options, key(lot));
+      const place = placeOf(step);
+      return await flowMatchingBatch(await pairsOf(place), key(step), options, key(place.lot));
     },
     async dispose() {
       for (const left of await Promise.allSettled(held.values())) {

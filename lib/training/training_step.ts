@@ -41,8 +41,8 @@ export function createStep(
     return atOnce([given], {}, (given) => ({ ...updateBy(given, meansOf(given)) }))[0]!;
   }, options);
   const accumulate = trace<Sums & Tensors, Sums>(`${name} micro-batch`, (inputs) => {
-    const { batch, rest } = apart(inputs);
-    return atOnce([{ ...rest, ...gradients(inputs.parameters!, batch) } as Sums & Tensors], {}, (given) => {
+    const { parameters, gradient, meanLoss } = inputs, { batch } = apart(inputs);
+    return atOnce([{ gradient, meanLoss, ...gradients(parameters!, batch) }], {}, (given) => {
       const { gradient, meanLoss } = meansOf(given);
       return {
         gradient: given.gradient.add(gradient.div(microBatches)),
