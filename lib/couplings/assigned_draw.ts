@@ -16,15 +16,15 @@ export interface PlacedTransport {
   readonly label?: number | undefined;
 }
 
-/** Noise with the images it is sent to. */
+/** Noise with the images it is sent to, batch after batch: `rows` are `batches · size`. */
 export interface AssignedDraw {
-  /** `[size, dimension]`, from N(0, I). */
+  /** `[rows, dimension]`, from N(0, I). */
   readonly noise: Float32Array;
-  /** `[size]`: the noise's labels, from the dataset's frequencies. */
+  /** `[rows]`: the noise's labels, from the dataset's frequencies. */
   readonly labels: Int32Array;
-  /** `[size]`: rows of the dataset. */
+  /** `[rows]`: rows of the dataset. */
   readonly index: Int32Array;
-  /** `[size]`: 1 where the image is mirrored. */
+  /** `[rows]`: 1 where the image is mirrored. */
   readonly mirrored: Uint8Array;
 }
 
@@ -36,18 +36,27 @@ export function drawLabels({ labels, size }: Dataset, count: number, rng: Rng): 
   return rng.fork("label").integers(count, size).map((row) => labels[row]!);
 }
 
-/** Draws labelled noise and sends each sample to its image, one class after the other where each has its own problem. */
+/**
+ * Draws a batch of labelled noise under each key and sends each sample to its
+ * image, one class after the other where each has its own problem. To read all
+ * points takes longer than a batch's products with them: batches that are
+ * drawn together share that.
+ */
 export async function drawAssigned(
   dataset: Dataset,
   features: Features,
   transports: readonly PlacedTransport[],
   size: number,
-  rng: Rng,
+  rngs: readonly Rng[],
 ): Promise<AssignedDraw> {
-  const { dimension } = features;
-  const noise = rng.fork("noise").normal(size * dimension), labels = drawLabels(dataset, size, rng);
-  const index = new Int32Array(size), mirrored = new Uint8Array(size);
-  await Promise.all(transports.map(async (transport) => {
+  const { dimension } = features, rows = rngs.length * size;
+  const noise = new Float32Array(rows * dimension), labels = new Int32Array(rows);
+  rngs.forEach((rng, batch) => {
+    noise.set(rng.fork("noise").normal(size * dimension), batch * size * dimension);
+    labels.set(drawLabels(dataset, size, rng), batch * size);
+  });
+  const index = new Int32Array(rows), mirrored = new Uint8Array(rows);
+  for (const transport of transports) {
     const { members, label } = transport;
     const samples = [...labels.keys()].filter((i) => label === undefined || labels[i] === label);
     for (let start = 0; start < samples.length; start += block) {
@@ -58,7 +67,7 @@ export async function drawAssigned(
         mirrored[sample] = assigned.mirrored[i]!;
       });
     }
-  }));
+  }
   return { noise, labels, index, mirrored };
 }
 

@@ -42,7 +42,7 @@ export async function assign(
     score: new Float32Array(count).fill(-Infinity),
   };
   for (const [c, chunk] of points.chunks.entries()) {
-    const best = bestOfChunk({ rows, points: chunk, potential: potential[c]! });
+    const best = await bestOfChunk.aside({ rows, points: chunk, potential: potential[c]! });
     const [index, score] = await Promise.all([best.index.data(), best.score.data()]);
     best.index.dispose();
     best.score.dispose();

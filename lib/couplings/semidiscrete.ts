@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { Rng } from "../core/rng.ts";
 import { tf } from "../engine/mod.ts";
 import { drawAssigned, drawLabels, type PlacedTransport } from "./assigned_draw.ts";
 import { drawsFor } from "./chi_squared.ts";
@@ -60,18 +61,23 @@ export const semidiscrete: CouplingKind<typeof options> = {
       () => fit(inputs, options, features, problems),
     );
     const transports = place(problems, vectors);
+    const sampleEach = async (size: number, rngs: readonly Rng[]) => {
+      const { noise, index, mirrored } = await drawAssigned(dataset, features, transports, size, rngs);
+      const images = await Promise.all(rngs.map((_, batch) => {
+        const [start, end] = [batch * size, (batch + 1) * size];
+        return dataset.gather(index.slice(start, end), inputs.flips ? mirrored.slice(start, end) : undefined);
+      }));
+      return images.map(({ data, labels }, batch) => ({
+        noise: imageTensor(noise.slice(batch * data.length, (batch + 1) * data.length), dataset),
+        data: imageTensor(data, dataset),
+        labels: labelTensor(labels),
+        index: index.slice(batch * size, (batch + 1) * size),
+      }));
+    };
     return {
       facts,
-      async sample(size, rng) {
-        const drawn = await drawAssigned(dataset, features, transports, size, rng);
-        const { data, labels } = await dataset.gather(drawn.index, inputs.flips ? drawn.mirrored : undefined);
-        return {
-          noise: imageTensor(drawn.noise, dataset),
-          data: imageTensor(data, dataset),
-          labels: labelTensor(labels),
-          index: drawn.index,
-        };
-      },
+      sampleEach,
+      sample: async (size, rng) => (await sampleEach(size, [rng]))[0]!,
       dispose() {
         for (const { points, potential } of transports) {
           points.dispose();
@@ -167,7 +173,7 @@ async function measureMismatch(
   features: Features,
   transports: readonly PlacedTransport[],
 ): Promise<number> {
-  const { labels, index } = await drawAssigned(dataset, features, transports, 4096, rng.fork("mismatch"));
+  const { labels, index } = await drawAssigned(dataset, features, transports, 4096, [rng.fork("mismatch")]);
   for (const { potential } of transports) tf.dispose([...potential]);
   return labels.reduce((count, label, i) => count + (dataset.labels[index[i]!] === label ? 0 : 1), 0) / labels.length;
 }

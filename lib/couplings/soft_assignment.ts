@@ -23,6 +23,7 @@ const exponentialsOfChunk = trace(
     const exponentials = tf.exp(tf.sub(bySample, greatest));
     return { exponentials, greatest: greatest.reshape([-1]), sum: tf.sum(exponentials, 1) };
   },
+  { compile: true },
 );
 
 /** The sum of the samples' exponentials by their weights `[samples]`, mirror images counted with their points. */
@@ -32,6 +33,7 @@ const sharesOfChunk = trace(
     const sums = product(weights.reshape([1, -1]), exponentials);
     return { shares: sums.reshape([-1, points.shape[1]!]).sum(0) };
   },
+  { compile: true },
 );
 
 /**

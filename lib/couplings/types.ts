@@ -25,6 +25,11 @@ export interface Coupling {
    *   returned are the data's own all the same
    */
   sample(size: number, rng: Rng, dropped?: Uint8Array): Promise<Pairs>;
+  /**
+   * One batch of `size` pairs for each key, where drawing them together costs less: what `sample` draws under each,
+   * but for what rounding decides. The same keys in the same order give the same batches.
+   */
+  sampleEach?(size: number, rngs: readonly Rng[]): Promise<Pairs[]>;
   /** Facts worth reporting with a result: χ², share never hit, σ_f … */
   readonly facts: Readonly<Record<string, number>>;
   /**

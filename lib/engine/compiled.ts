@@ -2,7 +2,7 @@ import { isAbsolute, join } from "node:path";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { cpu } from "./device.ts";
-import { addFlag } from "./flags.ts";
+import { addFlag, xlaOptions } from "./flags.ts";
 import { cacheFolder, type Library } from "./locate.ts";
 import { varint } from "./protobuf.ts";
 
@@ -28,7 +28,7 @@ export async function keepCompiled(library: Library): Promise<void> {
   const { name, threads } = cpu();
   const given = ["XLA_FLAGS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"].map((key) => Deno.env.get(key) ?? "");
   const { version, digests } = library;
-  const machine = hashOf({ version, digests, name, threads, flags: await cpuFlags(), given }).slice(0, 16);
+  const machine = hashOf({ version, digests, name, threads, flags: await cpuFlags(), given, xlaOptions }).slice(0, 16);
   const folder = join(asked ?? join(cacheFolder(), compiledFolder), machine);
   try {
     await Deno.mkdir(folder, { recursive: true });

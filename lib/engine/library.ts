@@ -1,4 +1,4 @@
-import { addFlag } from "./flags.ts";
+import { addFlag, xlaOptions } from "./flags.ts";
 
 /** The C functions of libtensorflow that the engine calls, bound by `Deno.dlopen` (no compiler, no install script). */
 const pointer = "pointer" as const;
@@ -164,8 +164,7 @@ const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
 /** Loads libtensorflow and opens an eager context on it. Throws what the dynamic linker says. */
 export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
   Deno.env.set("TF_CPP_MIN_LOG_LEVEL", Deno.env.get("TF_CPP_MIN_LOG_LEVEL") ?? "2");
-  // XLA's other order of operations, for more of them at once, makes training steps of small models slower by a seventh.
-  addFlag("XLA_FLAGS", "xla_cpu_enable_concurrency_optimized_scheduler", "false");
+  for (const [name, value] of Object.entries(xlaOptions)) addFlag("XLA_FLAGS", name, value);
   const c = quietly(() => {
     pin(library.framework);
     pin(library.cc);

@@ -1,5 +1,6 @@
 import { rowByRow, type Tensor, tf, trace, type Traced } from "../engine/mod.ts";
 import { unpack } from "../nn/parameters.ts";
+import { guidedVelocity } from "./guided_velocity.ts";
 import type {
   Autoencoder,
   AutoencoderDefinition,
@@ -16,7 +17,11 @@ interface TracedFlow {
     { data: Tensor }
   >;
 }
-type TracedVelocity = Traced<{ flat: Tensor; x: Tensor; t: Tensor; labels: Tensor }, { velocity: Tensor }>;
+type Point = Record<"flat" | "x" | "t" | "labels", Tensor>;
+interface TracedVelocity {
+  readonly plain: Traced<Point, { velocity: Tensor }>;
+  readonly guided: Traced<Point & { weight: Tensor }, { velocity: Tensor }>;
+}
 interface TracedAutoencoder {
   readonly encode: Traced<{ flat: Tensor; images: Tensor }, { mean: Tensor; logVariance: Tensor }>;
   readonly decode: Traced<{ flat: Tensor; latents: Tensor }, { images: Tensor }>;
@@ -70,20 +75,32 @@ function traceFlow({ specs, encode, denoise }: FlowDefinition): TracedFlow {
 /** A velocity model with its parameters, on the terms of `bindFlow`. */
 export function bindVelocity(definition: VelocityDefinition, flat: Tensor): VelocityModel {
   let traced = tracedVelocities.get(definition);
-  if (!traced) {
-    const { specs, velocity } = definition;
-    const ofRows = ({ flat, x, t, labels }: Record<"flat" | "x" | "t" | "labels", Tensor>) => ({
-      velocity: velocity(unpack(flat, specs), x, t, labels),
-    });
-    traced = trace(
+  if (!traced) tracedVelocities.set(definition, traced = traceVelocity(definition));
+  const { plain, guided } = traced;
+  return {
+    velocity: (x, t, labels) => plain({ flat, x, t, labels }).velocity,
+    guided: (x, t, labels, weight) => guided({ flat, x, t, labels, weight }).velocity,
+  };
+}
+
+function traceVelocity({ specs, velocity }: VelocityDefinition): TracedVelocity {
+  const at = (flat: Tensor): VelocityModel["velocity"] => (x, t, labels) => velocity(unpack(flat, specs), x, t, labels);
+  return {
+    plain: trace(
       "velocity",
-      ({ flat, ...rows }) => rowByRow(rows, { flat }, ofRows),
+      ({ flat, ...rows }) =>
+        rowByRow(rows, { flat }, ({ flat, x, t, labels }) => ({ velocity: at(flat)(x, t, labels) })),
       compiled,
-    );
-    tracedVelocities.set(definition, traced);
-  }
-  const run = traced;
-  return { velocity: (x, t, labels) => run({ flat, x, t, labels }).velocity };
+    ),
+    guided: trace(
+      "guided_velocity",
+      ({ flat, weight, ...rows }) =>
+        rowByRow(rows, { flat, weight }, ({ flat, weight, x, t, labels }) => ({
+          velocity: guidedVelocity(at(flat), x, t, labels, weight),
+        })),
+      compiled,
+    ),
+  };
 }
 
 /** An autoencoder with its parameters, on the terms of `bindFlow`. */

@@ -13,6 +13,8 @@ export interface VelocityModel {
    * @returns `[batch, channels, height, width]`; the caller disposes it
    */
   velocity(x: Tensor, t: Tensor, labels: Tensor): Tensor;
+  /** The same under classifier-free guidance (`guidedVelocity`), where that is one call of the engine; `weight` is a scalar. */
+  guided?(x: Tensor, t: Tensor, labels: Tensor, weight: Tensor): Tensor;
 }
 
 /** Guidance of an autoregressive flow (TarFlow): per block, on log-scale and shift. */

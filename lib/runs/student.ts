@@ -13,22 +13,29 @@ import { readWeights } from "../training/weights.ts";
 import { stepsFor } from "../training/steps.ts";
 import { keptAverage, lossLog, train } from "./train.ts";
 
-// One definition a recipe, so that what the engine recorded for it serves every seed and checkpoint.
-const definitions = new Map<string, VelocityDefinition>();
+/** A velocity model and its loss. */
+interface Student {
+  readonly definition: VelocityDefinition;
+  readonly loss: ReturnType<typeof flowMatchingLoss>;
+}
+
+// One a recipe, so that what the engine recorded for it serves every row, seed and checkpoint.
+const students = new Map<string, Student>();
+
+function studentOf({ model, training: { recompute = false } }: StudentRecipe, { shape, classes }: Dataset): Student {
+  const key = JSON.stringify([model, recompute, shape, classes]);
+  let student = students.get(key);
+  if (!student) {
+    const { kind, ...options } = model;
+    const definition = velocities[kind]({ ...options, recompute }, shape, classes);
+    students.set(key, student = { definition, loss: flowMatchingLoss(definition) });
+  }
+  return student;
+}
 
 /** The velocity model that a recipe names, over a dataset's images and classes. */
-export function velocityOf(
-  { model, training: { recompute = false } }: StudentRecipe,
-  { shape, classes }: Dataset,
-): VelocityDefinition {
-  const key = JSON.stringify([model, recompute, shape, classes]);
-  let definition = definitions.get(key);
-  if (!definition) {
-    const { kind, ...options } = model;
-    definitions.set(key, definition = velocities[kind]({ ...options, recompute }, shape, classes));
-  }
-  return definition;
-}
+export const velocityOf = (recipe: StudentRecipe, dataset: Dataset): VelocityDefinition =>
+  studentOf(recipe, dataset).definition;
 
 /**
  * Trains a student under a coupling (paper §3.2). Rows of one seed share their
@@ -47,7 +54,7 @@ export async function trainStudent(
     signal: AbortSignal;
   },
 ): Promise<void> {
-  const definition = velocityOf(recipe, dataset);
+  const { definition, loss } = studentOf(recipe, dataset);
   const { training, time, pairUses = 1 } = recipe, { labelDropout, batch } = training;
   const rng = createRng(options.seed).fork("student");
   const batches = studentBatches(coupling, rng, { size: batch, labelDropout, time, pairUses });
@@ -55,7 +62,7 @@ export async function trainStudent(
     compile: true,
     label: options.label,
     specs: definition.specs,
-    loss: flowMatchingLoss(definition),
+    loss,
     batch: batches.batch,
     training,
     rng,

@@ -26,6 +26,9 @@ export interface StudentBatches {
   dispose(): Promise<void>;
 }
 
+/** Pairs that are drawn at once from a coupling whose draws cost less together; so many are held. */
+const together = 1024;
+
 /** Draws from `coupling` under keys of `rng`: pairs, labels dropped and t are those of any other coupling's batches. */
 export function studentBatches(
   coupling: Coupling,
@@ -38,10 +41,24 @@ export function studentBatches(
     return { lot, isLast: round % pairUses === pairUses - 1 };
   };
   const key = (index: number) => rng.fork("batch").at(index);
+  const pairsKey = (lot: number) => rng.fork("pairs").at(lot);
   const held = new Map<number, Promise<Pairs>>();
+  /** With a lot all others of its group, which begins at a multiple of its length whichever step is the first. */
+  const draw = (lot: number): Promise<Pairs> => {
+    if (!coupling.sampleEach) {
+      return coupling.sample(size, pairsKey(lot), droppedInBatch(size, key(lot), options));
+    }
+    const length = Math.max(1, Math.floor(together / size)), first = lot - lot % length;
+    const group = coupling.sampleEach(size, Array.from({ length }, (_, i) => pairsKey(first + i)));
+    for (let i = 0; i < length; i++) {
+      const pairs = group.then((drawn) => drawn[i]!);
+      pairs.catch(() => {}); // not unhandled: whoever asks for the lot gets it
+      held.set(first + i, pairs);
+    }
+    return held.get(lot)!;
+  };
   const pairsOf = async ({ lot, isLast }: ReturnType<typeof placeOf>): Promise<Pairs> => {
-    const drawn = held.get(lot) ??
-      coupling.sample(size, rng.fork("pairs").at(lot), droppedInBatch(size, key(lot), options));
+    const drawn = held.get(lot) ?? draw(lot);
     if (isLast) held.delete(lot);
     else held.set(lot, drawn);
     const pairs = await drawn;

@@ -9,7 +9,7 @@ import {
   vectorNames,
 } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
-import { batchSizeOf, createStep } from "./training_step.ts";
+import { batchSizeOf, stepOf } from "./training_step.ts";
 
 /** Everything that the next step depends on besides its batch. */
 export interface TrainerState extends Readonly<Record<VectorName, Float32Array>> {
@@ -19,12 +19,15 @@ export interface TrainerState extends Readonly<Record<VectorName, Float32Array>>
 }
 
 export interface TrainerOptions {
-  /** What is trained, for errors and traces: `teacher`, `student`. */
+  /** What is trained, for errors: `teacher`, `student`. */
   readonly name: string;
   readonly specs: readonly ParameterSpec[];
   /** Starting values, `[parameterCount]`; the average starts there too. */
   readonly initial: Float32Array;
-  /** The mean loss over a batch, a scalar. Pure: no values read, no randomness. */
+  /**
+   * The mean loss over a batch, a scalar. Pure: no values read, no randomness. Trainers of the same function record
+   * and compile their step once.
+   */
   readonly loss: (parameters: Parameters, batch: Tensors) => Tensor;
   readonly optimizer: OptimizerOptions;
   readonly schedule: Schedule;
@@ -65,7 +68,7 @@ export interface Trainer {
 /** A trainer at step 0. The caller disposes it. */
 export function createTrainer(options: TrainerOptions): Trainer {
   const { name, specs, initial, optimizer, schedule } = options;
-  const run = createStep(options);
+  const run = stepOf(options);
   const zeros = new Float32Array(initial.length);
   let step = 0, samplesSeen = 0;
   let vectors = upload({ parameters: initial, ema: initial, firstMoment: zeros, secondMoment: zeros }, specs);

@@ -11,10 +11,26 @@ type Outputs = OptimizerVectors & { readonly report: Tensor };
 /** Loss and gradient of a batch, or summed over micro-batches so far, each by its share. */
 type Sums = Readonly<Record<"gradient" | "meanLoss", Tensor>>;
 
-/** One step's arithmetic: one traced function; with micro-batches, one for each of them and one for the update. */
-export function createStep(
-  { name, specs, loss, optimizer, microBatches = 1, products, compile = false }: TrainerOptions,
-): (inputs: Inputs, batch: Tensors) => Promise<Outputs> {
+type Step = (inputs: Inputs, batch: Tensors) => Promise<Outputs>;
+
+/** What a step's arithmetic depends on, without the loss. */
+type StepOptions = Pick<TrainerOptions, "specs" | "optimizer" | "microBatches" | "products" | "compile">;
+
+const steps = new WeakMap<TrainerOptions["loss"], Map<string, Step>>();
+
+/** One step's arithmetic, the same function for all trainers of one loss and options: it is recorded and compiled once. */
+export function stepOf({ loss, specs, optimizer, microBatches, products, compile }: TrainerOptions): Step {
+  const options = { specs, optimizer, microBatches, products, compile } as StepOptions, key = JSON.stringify(options);
+  const own = steps.get(loss) ?? new Map<string, Step>(), step = own.get(key) ?? createStep(loss, options);
+  steps.set(loss, own.set(key, step));
+  return step;
+}
+
+/** One traced function; with micro-batches, one for each of them and one for the update. */
+function createStep(
+  loss: TrainerOptions["loss"],
+  { specs, optimizer, microBatches = 1, products, compile = false }: StepOptions,
+): Step {
   /** `Sums` of equal parts of a batch, numbered. */
   const gradients = (parameters: Tensor, batch: Tensors): Tensors => {
     const parts = atOnce(
@@ -35,12 +51,12 @@ export function createStep(
     const { vectors, gradientNorm } = applyAdamW(inputs, gradient, inputs, optimizer);
     return { ...vectors, report: tf.stack([meanLoss.reshape([]), gradientNorm.reshape([])]) };
   };
-  const whole = trace<Inputs & Tensors, Outputs & Tensors>(`${name} step`, (inputs) => {
+  const whole = trace<Inputs & Tensors, Outputs & Tensors>("training step", (inputs) => {
     const { batch, rest } = apart(inputs);
     const given = { ...rest, ...gradients(inputs.parameters, batch) } as Inputs & Tensors;
     return atOnce([given], {}, (given) => ({ ...updateBy(given, meansOf(given)) }))[0]!;
   }, options);
-  const accumulate = trace<Sums & Tensors, Sums>(`${name} micro-batch`, (inputs) => {
+  const accumulate = trace<Sums & Tensors, Sums>("training micro-batch", (inputs) => {
     const { parameters, gradient, meanLoss } = inputs, { batch } = apart(inputs);
     return atOnce([{ gradient, meanLoss, ...gradients(parameters!, batch) }], {}, (given) => {
       const { gradient, meanLoss } = meansOf(given);
@@ -51,7 +67,7 @@ export function createStep(
     })[0]!;
   }, options);
   const update = trace<Inputs & Sums, Outputs & Tensors>(
-    `${name} update`,
+    "training update",
     (inputs) => ({ ...updateBy(inputs, inputs) }),
     options,
   );

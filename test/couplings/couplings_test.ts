@@ -100,6 +100,18 @@ for (const [name, kind] of registry) {
     }, precise[name]);
   });
 
+  testOnEngines(`${name}: batches drawn together are those drawn one by one`, async () => {
+    await withCoupling(kind, { flips: true }, async (coupling) => {
+      const keys = [5, 6, 7].map(createRng), before = tf.memory().numTensors;
+      const together = await coupling.sampleEach?.(40, keys) ?? [];
+      assertEquals(together.length, name === "semidiscrete" ? 3 : 0);
+      for (const [i, pairs] of together.entries()) {
+        assertEquals(await bytesOf(pairs), await bytesOf(await coupling.sample(40, keys[i]!)));
+      }
+      assertEquals(tf.memory().numTensors, before);
+    });
+  });
+
   testOnEngines(
     `${name}: the same key gives the same bytes, another key others, and nothing leaks`,
     async () => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createRng } from "../../lib/core/rng.ts";
+import { independent } from "../../lib/couplings/independent.ts";
 import { normalizingFlow } from "../../lib/couplings/normalizing_flow.ts";
 import type { Coupling } from "../../lib/couplings/types.ts";
 import { type Tensors, tf } from "../../lib/engine/mod.ts";
@@ -72,6 +73,35 @@ testOnEngines("pairs serve as many steps as asked, with other t, whichever step 
   assertEquals(long[32]!.noise, long[0]!.noise, "32 steps apart");
   for (const { noise } of long.slice(1, 32)) assertNotEquals(noise, long[0]!.noise);
   coupling.dispose();
+});
+
+testOnEngines("batches of a coupling that draws them together are the same ones, a group at a time", async () => {
+  const own = await independent.build({ dataset: smallSet(), rng, flips: false }, {});
+  const size = 300, length = 3; // the most that 1024 pairs hold
+  const groups: number[] = [];
+  const together: Coupling = {
+    ...own,
+    sampleEach(size, rngs) {
+      groups.push(rngs.length);
+      return Promise.all(rngs.map((key) => own.sample(size, key)));
+    },
+  };
+  const run = async (coupling: Coupling, pairUses: number, first: number) => {
+    const before = tf.memory().numTensors, made = [];
+    const source = studentBatches(coupling, rng, { ...options, size, pairUses, apart: 2 });
+    for (let step = first; step < 8; step++) made.push(taken(await source.batch(step)));
+    await source.dispose();
+    assertEquals(tf.memory().numTensors, before);
+    return made;
+  };
+  for (const pairUses of [1, 2]) {
+    const apart = await run(own, pairUses, 0), lots = 8 / pairUses;
+    groups.length = 0;
+    assertEquals(await run(together, pairUses, 0), apart);
+    assertEquals(groups, Array(Math.ceil(lots / length)).fill(length), "each group is drawn once");
+    for (const first of [1, 4, 7]) assertEquals(await run(together, pairUses, first), apart.slice(first));
+  }
+  own.dispose();
 });
 
 testOnEngines("a coupling that fails does so at each step of its lot, and leaves nothing behind", async () => {

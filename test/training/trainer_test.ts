@@ -143,6 +143,29 @@ testOnEngines(
   },
 );
 
+testOnEngines("trainers of one loss and the same options record their step once, others their own", async (engine) => {
+  let calls = 0;
+  const counted: typeof loss = (...given) => {
+    calls++;
+    return loss(...given);
+  };
+  const [first, second] = [make({ loss: counted }), make({ loss: counted, initial: start().map((x) => 2 * x) })];
+  const other = make({ loss: counted, optimizer: { ...defaultOptimizer, clipNorm: 1e-3 } });
+  const steps = [first, second, first, second].map((trainer) => () => run(trainer, 1));
+  for (const [i, step] of steps.entries()) {
+    await step();
+    assertEquals(calls, engine === "native" ? 1 : i + 1);
+  }
+  await run(other, 2);
+  assertEquals(calls, engine === "native" ? 2 : 6);
+  const alone = [make(), make({ initial: start().map((x) => 2 * x) })];
+  for (const [i, trainer] of alone.entries()) {
+    await run(trainer, 2);
+    assertEquals(await trainer.snapshot(), await [first, second][i]!.snapshot());
+  }
+  for (const trainer of [first, second, other, ...alone]) trainer.dispose();
+});
+
 testOnEngines("a Trainer lowers the loss, holds its tensors constant and gives them back", async () => {
   for (const microBatches of [1, 4]) {
     const before = tf.memory().numTensors;
