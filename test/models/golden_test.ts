@@ -5,6 +5,7 @@ import { fromReferenceConvention, sit } from "../../lib/models/sit.ts";
 import { tarflow } from "../../lib/models/tarflow.ts";
 import { type ParameterSpec, sizeOf, unpack } from "../../lib/nn/parameters.ts";
 import { type ImageShape, patchify, unpatchify } from "../../lib/nn/patches.ts";
+import { withGuidance } from "../../lib/sampling/guidance.ts";
 import tarflowSmall from "../golden/tarflow-small.json" with { type: "json" };
 import sitSmall from "../golden/sit-small.json" with { type: "json" };
 import { fill, fillFlat, type GoldenParameter, relativeError } from "../golden/fill.ts";
@@ -117,21 +118,19 @@ function sitCase() {
     x: tf.tensor(fill(`${seed}/x`, [batch, ...shape], 1.5, 0), [batch, ...shape]),
     t: tf.tensor1d(sitSmall.t),
     labels: tf.tensor1d(y.map((label) => label === config.num_classes ? -1 : label), "int32"),
-    dropped: tf.fill([batch], -1, "int32"),
   };
 }
 
 testOnEngines(
   "sit has the reference's velocities, guided and not, and its adapter turns time and sign round",
   tidily(() => {
-    const { definition, flat, x, t, labels, dropped } = sitCase();
+    const { definition, flat, x, t, labels } = sitCase();
     assertSameSpecs(definition.specs, sitSmall.params);
     const model = bindVelocity(definition, flat);
     const velocity = model.velocity(x, t, labels);
     assertLess(relativeError(velocity.dataSync(), sitSmall.velocity.data), tolerance);
     for (const { cfg_weight, velocity_all_channels } of sitSmall.guided) {
-      const unconditional = model.velocity(x, t, dropped);
-      const guided = tf.add(unconditional, tf.mul(tf.sub(velocity, unconditional), cfg_weight));
+      const guided = withGuidance(model, cfg_weight).velocity(x, t, labels);
       assertLess(relativeError(guided.dataSync(), velocity_all_channels.data), tolerance);
     }
     const ours = bindVelocity(fromReferenceConvention(definition), flat).velocity(x, tf.sub(1, t), labels);
