@@ -48,21 +48,26 @@ Deno.test("withGuidance() leaves no tensor behind but its answer", () => {
   assertEquals(tf.memory().numTensors, before);
 });
 
-testOnEngines("withGuidance() is the same in a model's own call, and leaves no tensor behind there either", async () => {
-  const batch = 64, shape = [1, 4, 4] as const, definition = sit({ patch: 2, width: 16, depth: 1, heads: 2 }, shape, 3);
-  const flat = tf.tensor1d(createRng(5).normal(parameterCount(definition.specs)).map((value) => 0.3 * value));
-  const x = tf.tensor(createRng(6).normal(batch * 16), [batch, ...shape]);
-  const t = tf.tensor1d(Float32Array.from(createRng(7).uniform(batch)));
-  const labels = tf.tensor1d(createRng(8).integers(batch, 3), "int32");
-  const own = bindVelocity(definition, flat), before = tf.memory().numTensors;
-  for (const weight of [0, 1.7]) {
-    const [guided, expected] = [own, { velocity: own.velocity }].map((model) =>
-      withGuidance(model, weight).velocity(x, t, labels)
-    );
-    assertLess(relativeError(await guided!.data(), await expected!.data()), 1e-5);
-    assertGreater(relativeError(await guided!.data(), await x.data()), 0.1);
-    tf.dispose([guided!, expected!]);
-  }
-  assertEquals(tf.memory().numTensors, before);
-  tf.dispose([flat, x, t, labels]);
-});
+testOnEngines(
+  "withGuidance() is the same in a model's own call, and leaves no tensor behind there either",
+  async () => {
+    const batch = 64,
+      shape = [1, 4, 4] as const,
+      definition = sit({ patch: 2, width: 16, depth: 1, heads: 2 }, shape, 3);
+    const flat = tf.tensor1d(createRng(5).normal(parameterCount(definition.specs)).map((value) => 0.3 * value));
+    const x = tf.tensor(createRng(6).normal(batch * 16), [batch, ...shape]);
+    const t = tf.tensor1d(Float32Array.from(createRng(7).uniform(batch)));
+    const labels = tf.tensor1d(createRng(8).integers(batch, 3), "int32");
+    const own = bindVelocity(definition, flat), before = tf.memory().numTensors;
+    for (const weight of [0, 1.7]) {
+      const [guided, expected] = [own, { velocity: own.velocity }].map((model) =>
+        withGuidance(model, weight).velocity(x, t, labels)
+      );
+      assertLess(relativeError(await guided!.data(), await expected!.data()), 1e-5);
+      assertGreater(relativeError(await guided!.data(), await x.data()), 0.1);
+      tf.dispose([guided!, expected!]);
+    }
+    assertEquals(tf.memory().numTensors, before);
+    tf.dispose([flat, x, t, labels]);
+  },
+);
