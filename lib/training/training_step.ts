@@ -13,14 +13,18 @@ type Sums = Readonly<Record<"gradient" | "meanLoss", Tensor>>;
 
 type Step = (inputs: Inputs, batch: Tensors) => Promise<Outputs>;
 
-/** What a step's arithmetic depends on, without the loss. */
-type StepOptions = Pick<TrainerOptions, "specs" | "optimizer" | "microBatches" | "products" | "compile">;
+/** What a step's arithmetic depends on besides the loss: where a default is written out, it is the same step. */
+type StepOptions =
+  & Required<Pick<TrainerOptions, "specs" | "optimizer" | "microBatches" | "compile">>
+  & { readonly products: TrainerOptions["products"] };
 
 const steps = new WeakMap<TrainerOptions["loss"], Map<string, Step>>();
 
 /** One step's arithmetic, the same function for all trainers of one loss and options: it is recorded and compiled once. */
-export function stepOf({ loss, specs, optimizer, microBatches, products, compile }: TrainerOptions): Step {
-  const options = { specs, optimizer, microBatches, products, compile } as StepOptions, key = JSON.stringify(options);
+export function stepOf(
+  { loss, specs, optimizer, products, microBatches = 1, compile = false }: TrainerOptions,
+): Step {
+  const options = { specs, optimizer, microBatches, products, compile }, key = JSON.stringify(options);
   const own = steps.get(loss) ?? new Map<string, Step>(), step = own.get(key) ?? createStep(loss, options);
   steps.set(loss, own.set(key, step));
   return step;
@@ -29,7 +33,7 @@ export function stepOf({ loss, specs, optimizer, microBatches, products, compile
 /** One traced function; with micro-batches, one for each of them and one for the update. */
 function createStep(
   loss: TrainerOptions["loss"],
-  { specs, optimizer, microBatches = 1, products, compile = false }: StepOptions,
+  { specs, optimizer, microBatches, products, compile }: StepOptions,
 ): Step {
   /** `Sums` of equal parts of a batch, numbered. */
   const gradients = (parameters: Tensor, batch: Tensors): Tensors => {

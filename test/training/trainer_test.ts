@@ -289,3 +289,21 @@ Deno.test({
   assertEquals(await lossOf({}, "bfloat16"), short);
   assertEquals(await lossOf({ products: "float32" }, "bfloat16"), exact);
 });
+
+Deno.test({
+  name: "trainers of one loss and options record their step once, defaults written out or not",
+  ignore: !engines.includes("native"),
+}, async () => {
+  await openEngine("native");
+  let recordings = 0;
+  const counted: TrainerOptions["loss"] = (parameters, batch) => (recordings++, loss(parameters, batch));
+  const recordedBy = async (options: Partial<TrainerOptions>) => {
+    const before = recordings, trainer = make({ loss: counted, ...options });
+    await run(trainer, 2);
+    trainer.dispose();
+    return recordings - before;
+  };
+  assertEquals(await recordedBy({ name: "first" }), 1);
+  assertEquals(await recordedBy({ name: "second", microBatches: 1, compile: false }), 0);
+  assertEquals(await recordedBy({ name: "third", microBatches: 2 }), 1);
+});
