@@ -1,3 +1,4 @@
+import { canonicalJson } from "../core/hash.ts";
 import { createRng } from "../core/rng.ts";
 import { tf } from "../engine/mod.ts";
 import type { Coupling } from "../couplings/types.ts";
@@ -23,7 +24,7 @@ interface Student {
 const students = new Map<string, Student>();
 
 function studentOf({ model, training: { recompute = false } }: StudentRecipe, { shape, classes }: Dataset): Student {
-  const key = JSON.stringify([model, recompute, shape, classes]);
+  const key = canonicalJson([model, recompute, shape, classes]);
   let student = students.get(key);
   if (!student) {
     const { kind, ...options } = model;

@@ -1,4 +1,5 @@
 import { atOnce, partsOf, productType, type Tensor, type Tensors, tf, trace, withProducts } from "../engine/mod.ts";
+import { canonicalJson } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { unpack } from "../nn/parameters.ts";
 import { applyAdamW, type OptimizerVectors, type StepScalars } from "./optimizer.ts";
@@ -24,7 +25,7 @@ const steps = new WeakMap<TrainerOptions["loss"], Map<string, Step>>();
 export function stepOf(
   { loss, specs, optimizer, products, microBatches = 1, compile = false }: TrainerOptions,
 ): Step {
-  const options = { specs, optimizer, microBatches, products, compile }, key = JSON.stringify(options);
+  const options = { specs, optimizer, microBatches, products, compile }, key = canonicalJson(options);
   const own = steps.get(loss) ?? new Map<string, Step>(), step = own.get(key) ?? createStep(loss, options);
   steps.set(loss, own.set(key, step));
   return step;

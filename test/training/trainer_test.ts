@@ -305,5 +305,7 @@ Deno.test({
   };
   assertEquals(await recordedBy({ name: "first" }), 1);
   assertEquals(await recordedBy({ name: "second", microBatches: 1, compile: false }), 0);
-  assertEquals(await recordedBy({ name: "third", microBatches: 2 }), 1);
+  const reordered = Object.fromEntries(Object.entries(defaultOptimizer).toReversed()) as unknown as OptimizerOptions;
+  assertEquals(await recordedBy({ name: "third", optimizer: reordered }), 0);
+  assertEquals(await recordedBy({ name: "fourth", microBatches: 2 }), 1);
 });
