@@ -110,11 +110,15 @@ export function createBinding(tf: TensorFlow): Binding {
     return { id: keep(handle), shape, dtype: c.TFE_TensorHandleDataType(handle) };
   };
 
+  const gpu = tf.devices.find((name) => name.includes("GPU"));
   const newOperation = (name: string, attributes: readonly Attribute[], inputs: readonly number[]) => {
     const op = c.TFE_NewOp(context, cString(name), status);
     check(name);
     for (const id of inputs) c.TFE_OpAddInput(op, handles.get(id)!, status);
     for (const attribute of attributes) setAttribute(tf, "eager", op, attribute);
+    // What is compiled is compiled for one device, and without a word for the CPU.
+    const compiled = attributes.some(({ name, value }) => name === "_XlaMustCompile" && value === true);
+    if (gpu !== undefined && compiled) c.TFE_OpSetDevice(op, cString(gpu), status);
     return op;
   };
   const results = (made: BigUint64Array, count: number) =>
@@ -172,7 +176,7 @@ export function createBinding(tf: TensorFlow): Binding {
       return results(ownHandles, ownCount[0]!);
     },
     getNumOfTensors: () => handles.size,
-    isUsingGpuDevice: () => tf.devices.some((name) => name.includes("GPU")),
+    isUsingGpuDevice: () => gpu !== undefined,
   };
   return binding;
 }

@@ -21,8 +21,19 @@ const ORDER = [
   "libcupti",
 ];
 
+/** How TensorFlow uses a GPU, besides its own defaults. */
+const settings: Readonly<Record<string, string>> = {
+  // Memory as it is needed: by default one process takes all of it, and another that shares the GPU fails.
+  TF_FORCE_GPU_ALLOW_GROWTH: "true",
+  // The same bytes from the same seed: by default sums are added up in the order in which threads happen to end.
+  TF_DETERMINISTIC_OPS: "1",
+  // cuBLAS and cuDNN multiply float32 in float32; `library.ts` says the same to TensorFlow itself.
+  NVIDIA_TF32_OVERRIDE: "0",
+};
+
 /**
- * Loads the CUDA libraries that were installed beside `library` by `load`, so
+ * Says how TensorFlow is to use a GPU, what the person has set apart, and loads
+ * the CUDA libraries that were installed beside `library` by `load`, so
  * that TensorFlow, which asks the dynamic linker for them by name, gets these;
  * and tells its compiler where `ptxas` and `libdevice` are. To be called before
  * TensorFlow is loaded. Does nothing for a CPU library, or where none are there
@@ -33,6 +44,10 @@ export async function prepareCuda(
   load: (path: string) => void,
 ): Promise<void> {
   if (library.flavour !== "gpu") return;
+  for (const [name, value] of Object.entries(settings)) {
+    if (Deno.env.get(name) === undefined) Deno.env.set(name, value);
+  }
+  addFlag("XLA_FLAGS", "xla_gpu_deterministic_ops", "true");
   const nvidia = join(dirname(library.folder), "nvidia");
   for (const path of await cudaLibraries(nvidia)) {
     try {

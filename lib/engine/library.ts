@@ -31,6 +31,7 @@ const functions = {
   TFE_TensorHandleDim: { parameters: [pointer, "i32", pointer], result: "i64" },
   TFE_NewOp: { parameters: [pointer, buffer, pointer], result: pointer },
   TFE_DeleteOp: { parameters: [pointer], result: "void" },
+  TFE_OpSetDevice: { parameters: [pointer, buffer, pointer], result: "void" },
   TFE_OpAddInput: { parameters: [pointer, pointer, pointer], result: "void" },
   TFE_Execute: { parameters: [pointer, buffer, buffer, pointer], result: "void" },
   /** The same on another thread, while this one goes on. */
@@ -100,6 +101,13 @@ const functions = {
     result: pointer,
   },
   TF_DeleteFunction: { parameters: [pointer], result: "void" },
+  /** `tsl::enable_tensor_float_32_execution`; not in the C API, and so not in every libtensorflow. */
+  enableTensorFloat32: {
+    name: "_ZN3tsl32enable_tensor_float_32_executionEb",
+    parameters: ["bool"],
+    result: "void",
+    optional: true,
+  },
 } as const;
 
 const systemLibrary = Deno.build.os === "darwin" ? "libSystem.dylib" : "libc.so.6";
@@ -184,5 +192,7 @@ export function loadTensorFlow(library: { framework: string; cc: string }): Tens
     { length: c.TF_DeviceListCount(list) },
     (_, i) => text(c.TF_DeviceListName(list, i, status)).replace(/^.*\/device:/, "/device:"),
   );
+  // Float32 is float32 on a GPU too: by default it rounds the factors of products to 10 bits.
+  if (devices.some((name) => name.includes("GPU"))) c.enableTensorFloat32?.(false);
   return { c, status, context, version: text(c.TF_Version()), devices, check };
 }

@@ -71,7 +71,9 @@ export function joined<Rows extends Tensors>(parts: readonly Rows[]): Rows {
 /** Whether what is recorded now is to be compiled, and no part itself. */
 const divides = () => compiling.how === "whole" || compiling.how === "parts";
 
-const threads = () => Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || cpu().threads;
+/** A GPU computes all rows at once. */
+const threads = () =>
+  nativeEngine()?.binding.isUsingGpuDevice() ? 1 : Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || cpu().threads;
 
 /** Records `body` as a function of its own; the result adds a call of it to what is being recorded. */
 function recordPart<Inputs extends Tensors, Outputs extends Tensors>(

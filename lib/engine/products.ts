@@ -16,7 +16,8 @@ export function productType(): ProductType {
  * Runs `body`, recorded or eager, with factors of matrix products rounded to
  * `type`; sums and all that is no product stay float32. With bfloat16 the
  * result of a product is rounded as well, to its 8 bits, 0.4 % of a value at
- * most. The embedded engine knows float32 alone.
+ * most; so may be the parts of its sum that a GPU computes apart. The embedded
+ * engine knows float32 alone.
  *
  * @throws {Problem} for bfloat16 on the embedded engine
  */

@@ -4,7 +4,7 @@ import { type Attribute, AttributeKind } from "./attributes.ts";
 import type { TensorMetadata } from "./binding.ts";
 import { explained } from "./compiled.ts";
 import { type NativeEngine, nativeEngine } from "./native.ts";
-import { productType, withProducts } from "./products.ts";
+import { type ProductType, productType, withProducts } from "./products.ts";
 import { recordFunction } from "./recording.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
 
@@ -23,11 +23,13 @@ export interface Traced<Inputs extends Tensors, Outputs extends Tensors> {
 export interface TraceOptions {
   /**
    * Compile it with XLA, which joins element-wise operations, at some seconds a
-   * signature. Done on a CPU alone, and only in float32: there it was measured.
-   * What says in which order it is computed (`recomputed`) is never compiled,
-   * since XLA would compute the same things once. Default false.
+   * signature. Done where it was measured to be faster: on a GPU, and in float32
+   * on a CPU. What says in which order it is computed (`recomputed`) is never
+   * compiled, since XLA would compute the same things once. Default false.
    */
   readonly compile?: boolean;
+  /** What `body` multiplies in, where it says so itself. Default: as all around. */
+  readonly products?: ProductType | undefined;
 }
 
 /** How traced functions run instead of as their code says. */
@@ -70,7 +72,8 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     const sorted = Object.entries(inputs).sort(([a], [b]) => a < b ? -1 : 1);
     const shapes = sorted.map(([key, { dtype, shape }]) => `${key}:${dtype}[${shape}]`);
     const products = forced === "bfloat16" ? forced : productType();
-    const chosen = options.compile === true && !native.binding.isUsingGpuDevice() && products === "float32";
+    const faster = native.binding.isUsingGpuDevice() || (options.products ?? products) === "float32";
+    const chosen = options.compile === true && faster;
     const compile = forced === "compiled" || (chosen && forced !== "recorded");
     const signature = [...shapes, compile ? "compiled" : "", products].join(" ");
     let recording = recorded.get(signature);

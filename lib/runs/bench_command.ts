@@ -2,6 +2,7 @@ import { parseArgs } from "@std/cli";
 import { writeFileAtomic } from "../core/files.ts";
 import { instead, Problem } from "../core/problem.ts";
 import { beQuiet, say } from "../core/terminal.ts";
+import { nativeEngine } from "../engine/native.ts";
 import { benchTable } from "../reports/bench_table.ts";
 import type { BenchReport } from "../results/bench.ts";
 import { openForBench, runBench, type Way, ways } from "./bench.ts";
@@ -24,7 +25,7 @@ ${shapeNames.map((name) => `                      ${name.padEnd(9)} ${shapeOf(na
   --cases A,B       those whose name starts so: train, train NFM, sample, decode, fit, assign, features, Inception
   --ways A,B        of ${ways.join(", ")}: operation by operation;
                     recorded as one function; as runs do it, which is that with some of it compiled; all compiled with
-                    XLA; recorded with matrix products in bfloat16; WebAssembly. Default all
+                    XLA; as runs do it with matrix products in bfloat16; WebAssembly. Default all
   --against pytorch the same in PyTorch. The first time this makes a Python environment in the cache folder (some GB)
   --python FILE     a Python of yours that has torch, instead
   --rounds N        turns of each; default 15          --seconds S   length of a turn; default 0.2
@@ -71,7 +72,11 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   if (threads !== undefined) useThreads(positive("threads", threads, 1));
   const engine = await openForBench(own);
   const python = against.length === 0 ? undefined : text("python") ?? await pythonWithTorch();
-  const pytorch = python === undefined ? undefined : await openPyTorch(python, Number(threads ?? engine.threads));
+  const pytorch = python === undefined ? undefined : await openPyTorch(
+    python,
+    Number(threads ?? engine.threads),
+    nativeEngine()?.binding.isUsingGpuDevice() ? "cuda" : "cpu",
+  );
   let report: BenchReport;
   try {
     report = await runBench(engine, {

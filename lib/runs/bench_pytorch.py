@@ -1,7 +1,7 @@
 """The other side of `deno task bench --against pytorch`: the same models, shapes and steps in PyTorch.
 
 Reads one JSON object a line from standard input and answers each with one line. A first line
-{"threads": n} sets the threads and is answered with the version. Then
+{"threads": n, "device": "cpu" or "cuda"} says what to run on and is answered with the version. Then
 {"case": {...}, "variant": "eager" or "compile", "calls": n} runs a case n times, as the
 benchmark's own side runs it, and is answered with {"processor": seconds of processor time, all threads, of one call} or {"error": "..."}.
 Cases stay in memory: the first call of each also builds (and compiles) it.
@@ -176,7 +176,7 @@ def inception(layout, batch, wrap):
         return F.adaptive_avg_pool2d(network(x), (1, 1)).squeeze(3).squeeze(2)
 
     extract = wrap(features)
-    return torch.no_grad()(lambda: extract(images).numpy())
+    return torch.no_grad()(lambda: extract(images).cpu().numpy())
 
 
 def attend(qkv, heads, mask=None, cache=None):
@@ -272,6 +272,7 @@ def heun(student, x, labels, nfe):
 def answer(request, built):
     if "threads" in request:
         torch.set_num_threads(request["threads"])
+        torch.set_default_device(request["device"])
         return {"version": torch.__version__, "threads": torch.get_num_threads()}
     key = json.dumps([request["case"], request["variant"]], sort_keys=True)
     if key not in built:
@@ -279,6 +280,8 @@ def answer(request, built):
     start = time.process_time()
     for _ in range(request["calls"]):
         built[key]()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     return {"processor": (time.process_time() - start) / request["calls"]}
 
 

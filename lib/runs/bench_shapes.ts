@@ -54,6 +54,16 @@ const shapes = {
     student: { patch: 2, width: 384, depth: 6, heads: 6 },
     teacher: { patch: 2, width: 384, headWidth: 64, blocks: [2, 2] },
   },
+  paper: {
+    says: "table 4 at the paper scale, as much at once as its recipe has: for a GPU of 80 GB",
+    image: [3, 64, 64],
+    classes: 1000,
+    student: { patch: 4, width: 1152, depth: 28, heads: 16 },
+    studentBatch: 32,
+    teacher: { patch: 2, width: 1024, headWidth: 64, blocks: [2, 2, 2, 2, 2, 2, 26, 26] },
+    teacherBatch: 4,
+    points: 1000,
+  },
   inception: { ...small, says: "the features of FID alone, 16 images of 299 pixels", inceptionBatch: 16 },
 } as const satisfies Record<string, Omit<BenchShape, "name">>;
 

@@ -51,9 +51,12 @@ async function settled(x: ReturnType<typeof tf.tensor>): Promise<void> {
   tf.dispose([x, one]);
 }
 
-/** The product of two square matrices. */
+/** The product of two square matrices, which repeat a block of noise. */
 export function multiplying(size: number): BenchSubject {
-  const [a, b] = ["a", "b"].map((name) => tf.tensor2d(createRng(0).fork(name).normal(size * size), [size, size]));
+  const side = Math.min(size, 1024), times = size / side;
+  const [a, b] = ["a", "b"].map((name) =>
+    tf.tidy(() => tf.tensor2d(createRng(0).fork(name).normal(side * side), [side, side]).tile([times, times]))
+  );
   return each(() => settled(tf.matMul(a!, b!)), () => tf.dispose([a!, b!]));
 }
 

@@ -16,9 +16,9 @@ deno task engine remove      remove it from the cache folder, and what it compil
 
 A run installs it by itself when it is missing. libtensorflow comes in a pinned Python wheel, through your own
 pip, and is kept in $XDG_CACHE_HOME/nfm or ~/.cache/nfm. NFM_LIBTENSORFLOW=<folder or file> uses another copy.
-Without it the embedded engine (WebAssembly) does the same work, slower. On a CPU it compiles training steps, sampling
-and decoding, some seconds each, and keeps what it compiled in that folder too; NFM_COMPILED=<folder> keeps it there,
-NFM_COMPILED=none nowhere.`;
+Without it the embedded engine (WebAssembly) does the same work, slower. It compiles training steps, sampling and
+decoding, some seconds each, on a GPU more, and on a CPU keeps what it compiled in that folder too;
+NFM_COMPILED=<folder> keeps it there, NFM_COMPILED=none nowhere.`;
 
 const commands = { status, install: installCommand, remove };
 

@@ -57,9 +57,10 @@ async function command(program: string, args: string[]): Promise<void> {
  * Starts the project's PyTorch script.
  *
  * @param python a Python that has torch
+ * @param device PyTorch's word for what it is to run on
  * @throws {Problem} when it has none, or cannot be run
  */
-export async function openPyTorch(python: string, threads: number): Promise<PyTorch> {
+export async function openPyTorch(python: string, threads: number, device: "cpu" | "cuda"): Promise<PyTorch> {
   let child: Deno.ChildProcess;
   try {
     const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
@@ -85,7 +86,7 @@ export async function openPyTorch(python: string, threads: number): Promise<PyTo
     rest = rest.slice(end + 1);
     return reply;
   };
-  const { version } = await ask({ threads });
+  const { version } = await ask({ threads, device });
   return {
     version: String(version),
     async run(pytorchCase, variant, calls) {

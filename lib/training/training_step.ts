@@ -50,8 +50,7 @@ function createStep(
     );
     return Object.fromEntries(parts.flatMap((part, i) => Object.entries(part).map(([key, x]) => [`${key}.${i}`, x])));
   };
-  // What trace() cannot see is that products are in bfloat16 within, which XLA does not compute faster.
-  const options = { compile: compile && products !== "bfloat16" };
+  const options = { compile, products };
   const updateBy = (inputs: Inputs, { gradient, meanLoss }: Sums): Outputs => {
     const { vectors, gradientNorm } = applyAdamW(inputs, gradient, inputs, optimizer);
     return { ...vectors, report: tf.stack([meanLoss.reshape([]), gradientNorm.reshape([])]) };

@@ -1,5 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { atOnce, joined, partsOf, repeat, rowByRow, type Tensors, tf, trace } from "../../lib/engine/mod.ts";
+import { nativeEngine } from "../../lib/engine/native.ts";
 import { partCount } from "../../lib/engine/parts.ts";
 import { testOnEngines } from "../engines.ts";
 
@@ -21,7 +22,11 @@ function ofRows({ x, w }: Record<"x" | "w", ReturnType<typeof tf.tensor>>) {
   return { y, total: total! };
 }
 
-const threads = Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || navigator.hardwareConcurrency;
+/** A GPU computes all rows at once. */
+const threads = () =>
+  nativeEngine()?.binding.isUsingGpuDevice()
+    ? 1
+    : Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || navigator.hardwareConcurrency;
 
 for (const compile of [false, true]) {
   for (const rows of [1, 33, 64]) {
@@ -47,7 +52,7 @@ for (const compile of [false, true]) {
         }
         tf.dispose([given, found, expected]);
       }
-      const parts = compile && engine === "native" ? partCount(rows, threads) : 1;
+      const parts = compile && engine === "native" ? partCount(rows, threads()) : 1;
       assertEquals(seen[0], rows / parts, "rows of a part");
       // On the native engine it is recorded once, however many parts there are.
       assertEquals(seen.length, engine === "native" ? 1 : 2);

@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { forceExecution, openEngine, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
-import { typeAttribute } from "../../lib/engine/attributes.ts";
+import { AttributeKind, typeAttribute } from "../../lib/engine/attributes.ts";
 import { ElementType } from "../../lib/engine/binding.ts";
 import { nativeEngine } from "../../lib/engine/native.ts";
 import { notRecorded } from "../../lib/engine/trace.ts";
@@ -89,9 +89,12 @@ Deno.test("trace() computes aside what it computes at once, with other operation
 });
 
 Deno.test("what fails aside is rejected with the engine's words, and the engine stays usable", onNative, async () => {
-  const traced = trace("fails aside", ({ x, row }: Record<string, Tensor>) => ({ y: tf.gatherND(x!, row!) }));
-  const outside = { x: tf.ones([2, 2]), row: tf.tensor2d([[7]], [1, 1], "int32") };
-  await assertRejects(() => traced.aside(outside), Error, "does not index");
+  const message = { name: "message", type: AttributeKind.string, value: "not a number" };
+  const attributes = [typeAttribute("T", ElementType.float32), message];
+  const traced = trace("fails aside", ({ x }: Record<string, Tensor>) => ({
+    y: nativeEngine()!.backend.executeSingleOutput("CheckNumerics", attributes, [x!]),
+  }));
+  await assertRejects(() => traced.aside({ x: tf.tensor1d([NaN]) }), Error, "not a number");
   assertEquals([...tf.add(tf.ones([1]), 1).dataSync()], [2]);
 });
 

@@ -57,7 +57,7 @@ Deno.test("bench times every case in every way beside PyTorch, leaks nothing, an
 const mistakes: readonly (readonly [args: string[], message: string])[] = [
   [
     ["--shapes", "quik"],
-    '--shapes quik: expected one of tiny, quick, desk, wide, large, inception; did you mean "quick"?',
+    '--shapes quik: expected one of tiny, quick, desk, wide, large, paper, inception; did you mean "quick"?',
   ],
   [["--cases", "trian"], "--cases trian: expected one of train FM, train SD-FM"],
   [["--rounds", "0"], "--rounds 0: expected a number above 0"],
