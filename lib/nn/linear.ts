@@ -1,4 +1,4 @@
-import { type Tensor, tf } from "../engine/mod.ts";
+import { apart, type Tensor, tf } from "../engine/mod.ts";
 import { columnSums, product } from "./product.ts";
 
 /**
@@ -32,5 +32,10 @@ const affine = tf.customGrad((...inputs) => {
 });
 
 function gradients(dy: Tensor, saved: Tensor[]): [dx: Tensor, dWeight: Tensor] {
-  return [product(dy, saved[1]!), product(dy, saved[0]!, { a: true })];
+  const [x, weight] = saved as [Tensor, Tensor];
+  // The factor that is read transposed is rearranged first: better the narrower one, and the result turned round.
+  const dWeight = dy.shape[1]! > x.shape[1]!
+    ? tf.transpose(apart(product(x, dy, { a: true })))
+    : product(dy, x, { a: true });
+  return [product(dy, weight), dWeight];
 }

@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess } from "@std/assert";
-import { type Tensor, tf } from "../../lib/engine/mod.ts";
+import { createRng } from "../../lib/core/rng.ts";
+import { type Tensor, type Tensors, tf, trace } from "../../lib/engine/mod.ts";
 import { foldGelu, geluTanh, scaledGelu, silu } from "../../lib/nn/activations.ts";
 import { attend, causalMask } from "../../lib/nn/attention.ts";
 import { classMixing, classMixingWithExtra, gridFeatures, timeFeatures } from "../../lib/nn/embeddings.ts";
@@ -64,6 +65,32 @@ testOnEngines("gelu and geluTanh have the values of their formulas", () => {
     values(gelu(tf.tensor(x))).forEach((y, i) => assertAlmostEquals(y, table[i]!, 2e-6));
   });
 });
+
+for (const compile of [false, true]) {
+  const how = compile ? "compiled" : "recorded";
+  testOnEngines(`linear has its weight's gradient whichever side is the wider, ${how}`, () => {
+    for (const [width, out] of [[3, 5], [5, 3], [4, 4]] as const) {
+      const rows = 7,
+        rng = createRng(3),
+        sized = (name: string, columns: number) => rng.fork(name).normal(rows * columns);
+      const seen = sized("x", width), factor = sized("factor", out);
+      const gradient = trace("gradient of weight", ({ x, weight, factor }: Tensors) => ({
+        of: tf.grad((weight: Tensor) => linear(x!, weight).mul(factor!).sum())(weight!),
+      }), { compile });
+      const x = tf.tensor2d(seen, [rows, width]), weight = tf.zeros([out, width]);
+      const given = { x, weight, factor: tf.tensor2d(factor, [rows, out]) }, { of } = gradient(given);
+      assertEquals(of.shape, [out, width]);
+      const expected = Float32Array.from({ length: out * width }, (_, at) => {
+        const i = Math.floor(at / width), j = at % width;
+        let sum = 0;
+        for (let row = 0; row < rows; row++) sum += factor[row * out + i]! * seen[row * width + j]!;
+        return sum;
+      });
+      assertLess(relativeError(values(of), expected), 1e-6);
+      tf.dispose([of, given]);
+    }
+  });
+}
 
 testOnEngines("standardize gives mean 0 and variance 1, and foldNorm the linear map of layerNorm", () => {
   tf.tidy(() => {

@@ -1,0 +1,13 @@
+import { AttributeKind } from "./attributes.ts";
+import { nativeEngine } from "./native.ts";
+import { elementType } from "./recording.ts";
+import type { Tensor } from "./tf.ts";
+import { isCompiling } from "./trace.ts";
+
+/** `x`, with what makes it and what is made of it each computed as written: XLA joins or rewrites nothing across it. */
+export function apart(x: Tensor): Tensor {
+  const native = nativeEngine();
+  if (!native || !isCompiling()) return x;
+  const types = { name: "T", type: AttributeKind.type, value: [elementType(x)] };
+  return native.backend.executeSingleOutput("XlaOptimizationBarrier", [types], [x]);
+}
