@@ -1,4 +1,4 @@
-import { AttributeKind } from "./attributes.ts";
+import { typeAttribute } from "./attributes.ts";
 import { nativeEngine } from "./native.ts";
 import { elementType } from "./recording.ts";
 import type { Tensor } from "./tf.ts";
@@ -8,6 +8,5 @@ import { isCompiling } from "./trace.ts";
 export function apart(x: Tensor): Tensor {
   const native = nativeEngine();
   if (!native || !isCompiling()) return x;
-  const types = { name: "T", type: AttributeKind.type, value: [elementType(x)] };
-  return native.backend.executeSingleOutput("XlaOptimizationBarrier", [types], [x]);
+  return native.backend.executeSingleOutput("XlaOptimizationBarrier", [typeAttribute("T", [elementType(x)])], [x]);
 }

@@ -29,6 +29,9 @@ export function functionAttribute(name: string, functionName: string): Attribute
   return { name, type: AttributeKind.function, value: functionName };
 }
 
+/** Of a call of a function: XLA compiles it. */
+export const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
+
 /** The setters of eager operations (`TFE_OpSetAttr…`) or of graph nodes (`TF_SetAttr…`). */
 export type AttributeTarget = "eager" | "graph";
 

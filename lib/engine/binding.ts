@@ -1,4 +1,4 @@
-import { type Attribute, AttributeKind, setAttribute } from "./attributes.ts";
+import { type Attribute, AttributeKind, mustCompile, setAttribute } from "./attributes.ts";
 import { cString, type TensorFlow } from "./library.ts";
 
 /** TensorFlow's numbers of the element types that tfjs knows, and their size in bytes. */
@@ -110,15 +110,13 @@ export function createBinding(tf: TensorFlow): Binding {
     return { id: keep(handle), shape, dtype: c.TFE_TensorHandleDataType(handle) };
   };
 
-  const gpu = tf.devices.find((name) => name.includes("GPU"));
   const newOperation = (name: string, attributes: readonly Attribute[], inputs: readonly number[]) => {
     const op = c.TFE_NewOp(context, cString(name), status);
     check(name);
     for (const id of inputs) c.TFE_OpAddInput(op, handles.get(id)!, status);
     for (const attribute of attributes) setAttribute(tf, "eager", op, attribute);
     // What is compiled is compiled for one device, and without a word for the CPU.
-    const compiled = attributes.some(({ name, value }) => name === "_XlaMustCompile" && value === true);
-    if (gpu !== undefined && compiled) c.TFE_OpSetDevice(op, cString(gpu), status);
+    if (tf.gpu !== undefined && attributes.includes(mustCompile)) c.TFE_OpSetDevice(op, cString(tf.gpu), status);
     return op;
   };
   const results = (made: BigUint64Array, count: number) =>
@@ -176,7 +174,7 @@ export function createBinding(tf: TensorFlow): Binding {
       return results(ownHandles, ownCount[0]!);
     },
     getNumOfTensors: () => handles.size,
-    isUsingGpuDevice: () => gpu !== undefined,
+    isUsingGpuDevice: () => tf.gpu !== undefined,
   };
   return binding;
 }

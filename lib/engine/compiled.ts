@@ -2,7 +2,7 @@ import { isAbsolute, join } from "node:path";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { cpu } from "./device.ts";
-import { addFlag, xlaOptions } from "./flags.ts";
+import { addFlag, setDefault, xlaOptions } from "./flags.ts";
 import { cacheFolder, type Library } from "./locate.ts";
 import { varint } from "./protobuf.ts";
 
@@ -41,7 +41,7 @@ export async function keepCompiled(library: Library): Promise<void> {
   }
   addFlag("TF_XLA_FLAGS", "tf_xla_persistent_cache_directory", folder);
   // It says of every function that it loads what only code of another machine would be worth saying.
-  if (Deno.env.get("TF_CPP_MIN_LOG_LEVEL") === undefined) Deno.env.set("TF_CPP_MIN_LOG_LEVEL", "3");
+  setDefault("TF_CPP_MIN_LOG_LEVEL", "3");
 }
 
 /** What to say of an error of a compiled function: where it could not be kept, that and what to do. */

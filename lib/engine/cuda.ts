@@ -1,6 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import type { Library } from "./locate.ts";
-import { addFlag } from "./flags.ts";
+import { addFlag, setDefault } from "./flags.ts";
 
 /** Who needs whom among the CUDA libraries: each comes after those that it needs. */
 const ORDER = [
@@ -32,8 +32,8 @@ const settings: Readonly<Record<string, string>> = {
 };
 
 /**
- * Says how TensorFlow is to use a GPU, what the person has set apart, and loads
- * the CUDA libraries that were installed beside `library` by `load`, so
+ * Says how TensorFlow is to use a GPU, but for what the person has set, and
+ * loads the CUDA libraries that were installed beside `library` by `load`, so
  * that TensorFlow, which asks the dynamic linker for them by name, gets these;
  * and tells its compiler where `ptxas` and `libdevice` are. To be called before
  * TensorFlow is loaded. Does nothing for a CPU library, or where none are there
@@ -44,9 +44,7 @@ export async function prepareCuda(
   load: (path: string) => void,
 ): Promise<void> {
   if (library.flavour !== "gpu") return;
-  for (const [name, value] of Object.entries(settings)) {
-    if (Deno.env.get(name) === undefined) Deno.env.set(name, value);
-  }
+  for (const [variable, value] of Object.entries(settings)) setDefault(variable, value);
   addFlag("XLA_FLAGS", "xla_gpu_deterministic_ops", "true");
   const nvidia = join(dirname(library.folder), "nvidia");
   for (const path of await cudaLibraries(nvidia)) {

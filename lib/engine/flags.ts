@@ -7,6 +7,11 @@ export function addFlag(variable: "XLA_FLAGS" | "TF_XLA_FLAGS", name: string, va
   if (!flags.includes(`--${name}=`)) Deno.env.set(variable, `${flags} --${name}=${value}`.trim());
 }
 
+/** Sets an environment variable that the person has not set. */
+export function setDefault(variable: string, value: string): void {
+  if (Deno.env.get(variable) === undefined) Deno.env.set(variable, value);
+}
+
 /** How XLA compiles for processors here, besides its own defaults. */
 export const xlaOptions: Readonly<Record<string, string>> = {
   // Its other order of operations, for more of them at once, makes training steps of small models slower by a seventh.

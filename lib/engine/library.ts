@@ -1,4 +1,4 @@
-import { addFlag, xlaOptions } from "./flags.ts";
+import { addFlag, setDefault, xlaOptions } from "./flags.ts";
 
 /** The C functions of libtensorflow that the engine calls, bound by `Deno.dlopen` (no compiler, no install script). */
 const pointer = "pointer" as const;
@@ -155,8 +155,8 @@ export interface TensorFlow {
   readonly status: Deno.PointerValue;
   readonly context: Deno.PointerValue;
   readonly version: string;
-  /** TensorFlow's names of the devices, for example `/device:GPU:0`. */
-  readonly devices: readonly string[];
+  /** TensorFlow's name of the GPU that it computes on, `/device:GPU:0`, if there is one. */
+  readonly gpu: string | undefined;
   /** Throws what the last call left in `status`, or in one of its own, if anything. */
   check(doing: string, own?: Deno.PointerValue): void;
 }
@@ -171,7 +171,7 @@ const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
 
 /** Loads libtensorflow and opens an eager context on it. Throws what the dynamic linker says. */
 export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
-  Deno.env.set("TF_CPP_MIN_LOG_LEVEL", Deno.env.get("TF_CPP_MIN_LOG_LEVEL") ?? "2");
+  setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
   for (const [name, value] of Object.entries(xlaOptions)) addFlag("XLA_FLAGS", name, value);
   const c = quietly(() => {
     pin(library.framework);
@@ -192,7 +192,8 @@ export function loadTensorFlow(library: { framework: string; cc: string }): Tens
     { length: c.TF_DeviceListCount(list) },
     (_, i) => text(c.TF_DeviceListName(list, i, status)).replace(/^.*\/device:/, "/device:"),
   );
-  // Float32 is float32 on a GPU too: by default it rounds the factors of products to 10 bits.
-  if (devices.some((name) => name.includes("GPU"))) c.enableTensorFloat32?.(false);
-  return { c, status, context, version: text(c.TF_Version()), devices, check };
+  const gpu = devices.find((name) => name.includes("GPU"));
+  // Float32 is float32 there too: by default a GPU rounds the factors of products to 10 bits.
+  if (gpu !== undefined) c.enableTensorFloat32?.(false);
+  return { c, status, context, version: text(c.TF_Version()), gpu, check };
 }

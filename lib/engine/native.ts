@@ -39,6 +39,11 @@ export function nativeEngine(): NativeEngine | undefined {
   return tf.getBackend() === "tensorflow" ? opened : undefined;
 }
 
+/** Whether the engine in use computes on a GPU. */
+export function onGpu(): boolean {
+  return nativeEngine()?.tensorFlow.gpu !== undefined;
+}
+
 /** Puts tfjs on the libtensorflow at `library`. Throws what the loader says when it cannot be loaded. */
 export async function openNative(library: Library): Promise<NativeEngine> {
   let engine = opened;

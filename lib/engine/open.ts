@@ -27,8 +27,7 @@ export async function openEngine(choice: EngineChoice = "auto"): Promise<Engine>
 
 async function openLibrary(library: Library, reason: string): Promise<Engine> {
   const { tensorFlow } = await openNative(library);
-  const onGpu = tensorFlow.devices.some((name) => name.includes("GPU"));
-  const [gpu] = onGpu ? await nvidiaGpus() : [];
+  const [gpu] = tensorFlow.gpu === undefined ? [] : await nvidiaGpus();
   return {
     kind: "native",
     version: `libtensorflow ${tensorFlow.version}`,

@@ -1,9 +1,9 @@
-import { functionAttribute, typeAttribute } from "./attributes.ts";
+import { functionAttribute, mustCompile, typeAttribute } from "./attributes.ts";
 import { cpu } from "./device.ts";
-import { type NativeEngine, nativeEngine } from "./native.ts";
+import { type NativeEngine, nativeEngine, onGpu } from "./native.ts";
 import { elementType, recordFunction } from "./recording.ts";
 import { type Tensors, tf } from "./tf.ts";
-import { compiling, mustCompile } from "./trace.ts";
+import { compiling } from "./trace.ts";
 
 /** With fewer rows, products of matrices lose more than what is gained by computing two at once. */
 const leastRows = 16;
@@ -72,8 +72,7 @@ export function joined<Rows extends Tensors>(parts: readonly Rows[]): Rows {
 const divides = () => compiling.how === "whole" || compiling.how === "parts";
 
 /** A GPU computes all rows at once. */
-const threads = () =>
-  nativeEngine()?.binding.isUsingGpuDevice() ? 1 : Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || cpu().threads;
+const threads = () => onGpu() ? 1 : Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || cpu().threads;
 
 /** Records `body` as a function of its own; the result adds a call of it to what is being recorded. */
 function recordPart<Inputs extends Tensors, Outputs extends Tensors>(

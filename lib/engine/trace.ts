@@ -1,9 +1,9 @@
 import { hashOf } from "../core/hash.ts";
 import { say } from "../core/terminal.ts";
-import { type Attribute, AttributeKind } from "./attributes.ts";
+import { type Attribute, mustCompile } from "./attributes.ts";
 import type { TensorMetadata } from "./binding.ts";
 import { explained } from "./compiled.ts";
-import { type NativeEngine, nativeEngine } from "./native.ts";
+import { type NativeEngine, nativeEngine, onGpu } from "./native.ts";
 import { type ProductType, productType, withProducts } from "./products.ts";
 import { recordFunction } from "./recording.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
@@ -28,7 +28,7 @@ export interface TraceOptions {
    * compiled, since XLA would compute the same things once. Default false.
    */
   readonly compile?: boolean;
-  /** What `body` multiplies in, where it says so itself. Default: as all around. */
+  /** What `body` multiplies in, as by `withProducts`. Default: as all around. */
   readonly products?: ProductType | undefined;
 }
 
@@ -64,6 +64,8 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   options: TraceOptions = {},
 ): Traced<Inputs, Outputs> {
   const recorded = new Map<string, Recording | "eager">();
+  const eagerly = (inputs: Inputs) =>
+    tidyAll(() => withProducts(options.products ?? productType(), () => body(inputs)));
   /** The call to make of the native engine; none where `body` itself is to be run. */
   const callFor = (inputs: Inputs): Call | undefined => {
     const native = nativeEngine();
@@ -71,9 +73,8 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     // In one order, whatever the caller's: another one is not another function to record and compile.
     const sorted = Object.entries(inputs).sort(([a], [b]) => a < b ? -1 : 1);
     const shapes = sorted.map(([key, { dtype, shape }]) => `${key}:${dtype}[${shape}]`);
-    const products = forced === "bfloat16" ? forced : productType();
-    const faster = native.binding.isUsingGpuDevice() || (options.products ?? products) === "float32";
-    const chosen = options.compile === true && faster;
+    const products = options.products ?? (forced === "bfloat16" ? forced : productType());
+    const chosen = options.compile === true && (onGpu() || products === "float32");
     const compile = forced === "compiled" || (chosen && forced !== "recorded");
     const signature = [...shapes, compile ? "compiled" : "", products].join(" ");
     let recording = recorded.get(signature);
@@ -89,7 +90,7 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   };
   const traced = (inputs: Inputs): Outputs => {
     const call = callFor(inputs);
-    if (!call) return tidyAll(() => body(inputs));
+    if (!call) return eagerly(inputs);
     try {
       return outputsOf(call, call.native.binding.executeOp(...call.operation)) as Outputs;
     } catch (error) {
@@ -98,7 +99,7 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
   };
   const aside = async (inputs: Inputs): Promise<Outputs> => {
     const call = callFor(inputs);
-    if (!call) return tidyAll(() => body(inputs));
+    if (!call) return eagerly(inputs);
     try {
       return outputsOf(call, await call.native.binding.executeAside(...call.operation)) as Outputs;
     } catch (error) {
@@ -131,9 +132,6 @@ interface Recording {
  * in the parts alone that it is made of, or as one of these.
  */
 export const compiling: { how: "not" | "whole" | "parts" | "part" } = { how: "not" };
-
-/** Of a call of a function: XLA compiles it. */
-export const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
 
 const recordings = new Map<string, number>();
 

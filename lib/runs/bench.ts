@@ -2,7 +2,7 @@ import process from "node:process";
 import { git } from "../core/git.ts";
 import { withProgress } from "../core/terminal.ts";
 import { type Engine, type Execution, forceExecution, openEngine, tf } from "../engine/mod.ts";
-import { nativeEngine } from "../engine/native.ts";
+import { onGpu } from "../engine/native.ts";
 import { type Contender, quartiles, type Timed, timeInTurns } from "../metrics/timing.ts";
 import { type BenchCaseReport, type BenchReport, defaultWay } from "../results/bench.ts";
 import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
@@ -44,8 +44,7 @@ export async function runBench(engine: Engine, options: BenchOptions): Promise<B
   const own = native ? options.ways : options.ways.filter((way) => way === "wasm" || way === defaultWay);
   const entries: Entry[] = [];
   for (const name of options.shapes) entries.push(...await entriesOf(name, options.cases, own, native));
-  const onGpu = nativeEngine()?.binding.isUsingGpuDevice() ?? false;
-  const side = options.shapes.includes("tiny") ? 64 : onGpu ? 8192 : 1024, product = productCase(side);
+  const side = options.shapes.includes("tiny") ? 64 : onGpu() ? 8192 : 1024, product = productCase(side);
   const productWays = own.filter((way) => way === defaultWay || way === "wasm");
   const contendersOf = (found: BenchCase, here: number) => here + (options.pytorch && found.pytorch ? 2 : 0);
   const turns = (options.rounds + 1) *

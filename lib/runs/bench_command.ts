@@ -2,7 +2,7 @@ import { parseArgs } from "@std/cli";
 import { writeFileAtomic } from "../core/files.ts";
 import { instead, Problem } from "../core/problem.ts";
 import { beQuiet, say } from "../core/terminal.ts";
-import { nativeEngine } from "../engine/native.ts";
+import { onGpu } from "../engine/native.ts";
 import { benchTable } from "../reports/bench_table.ts";
 import type { BenchReport } from "../results/bench.ts";
 import { openForBench, runBench, type Way, ways } from "./bench.ts";
@@ -75,7 +75,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
   const pytorch = python === undefined ? undefined : await openPyTorch(
     python,
     Number(threads ?? engine.threads),
-    nativeEngine()?.binding.isUsingGpuDevice() ? "cuda" : "cpu",
+    onGpu() ? "cuda" : "cpu",
   );
   let report: BenchReport;
   try {

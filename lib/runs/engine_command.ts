@@ -88,8 +88,8 @@ async function remove(args: string[]): Promise<void> {
 /** Loads the library to see whether it works, rather than believing its name. */
 async function tryNative(library: Library): Promise<Loaded | Error> {
   try {
-    const { version, devices } = (await openNative(library)).tensorFlow;
-    const gpus = devices.some((device) => device.includes("GPU")) ? await nvidiaGpus() : [];
+    const { version, gpu } = (await openNative(library)).tensorFlow;
+    const gpus = gpu === undefined ? [] : await nvidiaGpus();
     const device = gpus.length > 0 ? gpus.map(describe).join("; ") : describe(cpu());
     return { version: `libtensorflow ${version} (${library.flavour})`, device };
   } catch (error) {

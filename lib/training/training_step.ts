@@ -1,4 +1,4 @@
-import { atOnce, partsOf, productType, type Tensor, type Tensors, tf, trace, withProducts } from "../engine/mod.ts";
+import { atOnce, partsOf, type Tensor, type Tensors, tf, trace } from "../engine/mod.ts";
 import { canonicalJson } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { unpack } from "../nn/parameters.ts";
@@ -41,12 +41,11 @@ function createStep(
     const parts = atOnce(
       partsOf(batch),
       { parameters },
-      ({ parameters, ...rows }) =>
-        withProducts(products ?? productType(), () => {
-          const ofFlat = (flat: Tensor) => loss(unpack(flat, specs), batchOf(rows)) as ReturnType<typeof tf.scalar>;
-          const { value, grad } = tf.valueAndGrad(ofFlat)(parameters);
-          return { gradient: grad, meanLoss: value };
-        }),
+      ({ parameters, ...rows }) => {
+        const ofFlat = (flat: Tensor) => loss(unpack(flat, specs), batchOf(rows)) as ReturnType<typeof tf.scalar>;
+        const { value, grad } = tf.valueAndGrad(ofFlat)(parameters);
+        return { gradient: grad, meanLoss: value };
+      },
     );
     return Object.fromEntries(parts.flatMap((part, i) => Object.entries(part).map(([key, x]) => [`${key}.${i}`, x])));
   };

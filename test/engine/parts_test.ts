@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { atOnce, joined, partsOf, repeat, rowByRow, type Tensors, tf, trace } from "../../lib/engine/mod.ts";
-import { nativeEngine } from "../../lib/engine/native.ts";
+import { onGpu } from "../../lib/engine/native.ts";
 import { partCount } from "../../lib/engine/parts.ts";
 import { testOnEngines } from "../engines.ts";
 
@@ -23,10 +23,7 @@ function ofRows({ x, w }: Record<"x" | "w", ReturnType<typeof tf.tensor>>) {
 }
 
 /** A GPU computes all rows at once. */
-const threads = () =>
-  nativeEngine()?.binding.isUsingGpuDevice()
-    ? 1
-    : Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || navigator.hardwareConcurrency;
+const threads = () => onGpu() ? 1 : Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || navigator.hardwareConcurrency;
 
 for (const compile of [false, true]) {
   for (const rows of [1, 33, 64]) {

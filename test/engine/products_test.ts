@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { createRng } from "../../lib/core/rng.ts";
 import { Problem } from "../../lib/core/problem.ts";
 import { openEngine, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
-import { nativeEngine } from "../../lib/engine/native.ts";
+import { onGpu } from "../../lib/engine/native.ts";
 import { columnSums } from "../../lib/nn/product.ts";
 import { engines } from "../engines.ts";
 
@@ -45,9 +45,8 @@ for (const way of ["eager", "recorded"] as const) {
       for (let repeat = 0; repeat < 2; repeat++) {
         const given = place(), { y } = run(given);
         const values = await y.data<"float32">();
-        const onGpu = nativeEngine()!.binding.isUsingGpuDevice();
         exact.forEach(({ sum, sizes }, i) =>
-          assertAlmostEquals(values[i]!, sum, 2 ** -8 * (onGpu ? sizes : Math.abs(sum)) + 1e-3)
+          assertAlmostEquals(values[i]!, sum, 2 ** -8 * (onGpu() ? sizes : Math.abs(sum)) + 1e-3)
         );
         assertEquals([...values], [...values].map(rounded));
         tf.dispose([given, y]);
