@@ -36,6 +36,8 @@ export interface Recorder {
   ): TensorMetadata[];
   /** The operations that `record` executes are to wait for the tensor `id`, which is none of their inputs. */
   waiting<Result>(id: number, record: () => Result): Result;
+  /** What is recorded holds something that says in which order it is computed. */
+  keepOrder(): void;
   read(): never;
 }
 

@@ -76,6 +76,9 @@ function createRecorder(graph: Graph, functionName: string, name: string, writte
       shapes?.forEach((shape, i) => graph.stateShape(made[i]!, shape));
       return made.map(own);
     },
+    keepOrder() {
+      ordered = true;
+    },
     waiting(id, record) {
       const before = waitsFor;
       waitsFor = placeOf(id);

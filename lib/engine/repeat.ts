@@ -9,13 +9,13 @@ import { type Tensor, type Tensors, tf } from "./tf.ts";
  * `body` once, however many rounds there are; elsewhere it runs round by round.
  * It has no gradient.
  *
- * @param count at least 1
+ * @param count at least 1; an int32 scalar where one recording is to do for several
  * @param state tensors that keep their shapes from round to round; they stay the caller's
  * @param constants what all rounds read besides; no other tensor may be used
  * @param body gives the next state, in new tensors; `round` is an int32 scalar from 0
  */
 export function repeat(
-  count: number,
+  count: number | Tensor,
   state: Tensors,
   constants: Tensors,
   body: (state: Tensors, constants: Tensors, round: Tensor) => Tensors,
@@ -26,8 +26,9 @@ export function repeat(
 }
 
 function runLoop(...[count, state, constants, body]: Parameters<typeof repeat>): Tensors {
+  const rounds = typeof count === "number" ? count : count.dataSync()[0]!;
   let now = state;
-  for (let round = 0; round < count; round++) {
+  for (let round = 0; round < rounds; round++) {
     const next = tf.tidy(() => ({ ...body(now, constants, tf.scalar(round, "int32")) }));
     if (round > 0) tf.dispose(now);
     now = next;
@@ -36,17 +37,19 @@ function runLoop(...[count, state, constants, body]: Parameters<typeof repeat>):
 }
 
 function recordLoop(...[count, state, constants, body]: Parameters<typeof repeat>): Tensors {
-  const native = nativeEngine()!, name = `${native.binding.recorder!.nameWithin()}_loop`;
+  const native = nativeEngine()!, recorder = native.binding.recorder!, name = `${recorder.nameWithin()}_loop`;
   const round = tf.scalar(0, "int32");
   // A round's inputs are its outputs: what does not change is handed on.
-  const all = { ...prefixed("constant", constants), ...prefixed("state", state), round };
-  recordFunction(native, `${name}_goes_on`, name, all, ({ round }) => ({
-    goesOn: tf.less(round!, tf.scalar(count, "int32")),
+  const end = typeof count === "number" ? {} : { end: count };
+  const all = { ...prefixed("constant", constants), ...prefixed("state", state), round, ...end };
+  recordFunction(native, `${name}_goes_on`, name, all, ({ round, end }) => ({
+    goesOn: tf.less(round!, end ?? tf.scalar(count as number, "int32")),
   }));
-  recordFunction(native, `${name}_round`, name, all, (given) => {
+  const { ordered } = recordFunction(native, `${name}_round`, name, all, (given) => {
     const next = body(unprefixed("state", given), unprefixed("constant", given), given.round!);
     return { ...given, ...prefixed("state", next), round: tf.add(given.round!, tf.scalar(1, "int32")) };
   });
+  if (ordered) recorder.keepOrder();
   const inputs = Object.values(all);
   const attributes = [
     typeAttribute("T", inputs.map(elementType)),

@@ -22,7 +22,7 @@ import { flowMatchingLoss } from "../training/flow_matching.ts";
 import { lookAhead } from "../training/look_ahead.ts";
 import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { studentBatches } from "../training/student_batches.ts";
-import { createTrainer } from "../training/trainer.ts";
+import { callStepsOf, createTrainer } from "../training/trainer.ts";
 import type { BenchShape } from "./bench_shapes.ts";
 
 /** A case made ready on the engine in use. */
@@ -71,13 +71,22 @@ interface Training {
 /** Steps as `trainLoop` runs them: the next batches are begun while a step is computed. */
 function steps({ name, specs, loss, batch }: Training, dispose: () => void = () => {}): BenchSubject {
   const initial = initialize(specs, createRng(0).fork(name));
-  const trainer = createTrainer({ name, specs, initial, loss, optimizer, schedule: () => 1e-4, compile: true });
+  const trainer = createTrainer({
+    name,
+    specs,
+    initial,
+    loss,
+    optimizer,
+    schedule: () => 1e-4,
+    callSteps: callStepsOf(specs, 1),
+    compile: true,
+  });
   return {
     async run(calls) {
-      const first = trainer.step, batches = lookAhead(batch, first + calls);
-      for (let step = first; step < first + calls; step++) {
-        const tensors = await batches.next(step);
-        await trainer.train(tensors);
+      const end = trainer.step + calls, batches = lookAhead(batch, end);
+      while (trainer.step < end) {
+        const tensors = await batches.take(trainer.step, Math.min(trainer.stepsAtOnce, end - trainer.step));
+        await trainer.trainEach(tensors);
         tf.dispose(tensors);
       }
       await batches.dispose();

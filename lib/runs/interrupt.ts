@@ -2,7 +2,7 @@ import { Problem } from "../core/problem.ts";
 
 /**
  * A signal that Ctrl-C or SIGTERM raises: training then saves and stops within
- * a step. A second one leaves at once. Never SIGUSR1, which opens a debugger.
+ * a step, or the few of one call. A second one leaves at once. Never SIGUSR1, which opens a debugger.
  */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();

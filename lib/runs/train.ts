@@ -4,7 +4,7 @@ import type { Rng } from "../core/rng.ts";
 import type { Tensor, Tensors } from "../engine/mod.ts";
 import { initialize, type Parameters, type ParameterSpec } from "../nn/parameters.ts";
 import type { TrainingRecipe } from "../recipes/types.ts";
-import { createTrainer } from "../training/trainer.ts";
+import { callStepsOf, createTrainer } from "../training/trainer.ts";
 import { createSchedule } from "../training/schedule.ts";
 import { averagePath, trainLoop } from "../training/loop.ts";
 import { stepsFor } from "../training/steps.ts";
@@ -68,6 +68,7 @@ export async function train(run: TrainingRun): Promise<void> {
     optimizer: optimizerOf(training),
     schedule: scheduleOf(training),
     microBatches: training.microBatches,
+    callSteps: callStepsOf(specs, training.microBatches),
     compile: run.compile ?? false,
     ...(training.products && { products: training.products }),
   });

@@ -30,7 +30,7 @@ export interface TrainLoopOptions {
   readonly onStep?: (record: LossRecord) => void;
   /** Told in one sentence when a damaged checkpoint is passed over. */
   readonly warn?: (message: string) => void;
-  /** Stops the run after the step under way, with a checkpoint. */
+  /** Stops the run after the steps under way, with a checkpoint. */
   readonly signal?: AbortSignal;
 }
 
@@ -68,17 +68,18 @@ export async function trainLoop(options: TrainLoopOptions): Promise<{ readonly r
         if (savedStep < trainer.step) await save();
         throw stopped(trainer);
       }
-      const record = await step(trainer, batches).catch(async (error) => {
-        if (savedStep < trainer.step) await save().catch((failure) => warn(`${failure.message}`));
-        throw error;
-      });
-      log.append(record);
+      const { records, failure } = await advance(options, batches);
+      for (const record of records) log.append(record);
+      if (failure) {
+        if (savedStep < trainer.step) await save().catch((error) => warn(`${error.message}`));
+        throw failure;
+      }
       if (options.keepAverageAt?.includes(trainer.step)) await keepAverage(options);
       if (trainer.step === steps || performance.now() - savedAt >= options.saveEverySeconds * 1000) {
         await save();
         [savedAt, savedStep] = [performance.now(), trainer.step];
       }
-      options.onStep?.(record);
+      for (const record of records) options.onStep?.(record);
       await turn();
     }
   } finally {
@@ -88,11 +89,19 @@ export async function trainLoop(options: TrainLoopOptions): Promise<{ readonly r
   return { resumedFrom };
 }
 
-async function step(trainer: Trainer, batches: LookAhead): Promise<LossRecord> {
-  const tensors = await batches.next(trainer.step);
+/** The next steps, as many as a call is best given and as end where something is to be kept. */
+async function advance(
+  { trainer, steps, keepAverageAt = [], saveEverySeconds }: TrainLoopOptions,
+  batches: LookAhead,
+): Promise<{ readonly records: readonly LossRecord[]; readonly failure?: unknown }> {
+  const first = trainer.step, end = Math.min(steps, ...keepAverageAt.filter((at) => at > first));
+  let tensors: Tensors[] = [];
   try {
-    const report = await trainer.train(tensors);
-    return { step: trainer.step, ...report };
+    tensors = await batches.take(first, saveEverySeconds === 0 ? 1 : Math.min(trainer.stepsAtOnce, end - first));
+    const { reports, failure } = await trainer.trainEach(tensors);
+    return { records: reports.map((report, i) => ({ step: first + 1 + i, ...report })), failure };
+  } catch (failure) {
+    return { records: [], failure };
   } finally {
     tf.dispose(tensors);
   }

@@ -34,9 +34,8 @@ export type OptimizerVectors = Readonly<Record<VectorName, Tensor>>;
  * The numbers that change from step to step: the bias 1 − beta^(step + 1) of
  * either moment, and emaRate = 1 − decay of the moving average.
  */
-export type StepScalars<Value> = Readonly<
-  Record<"learningRate" | "correction1" | "correction2" | "emaRate", Value>
->;
+export const scalarNames = ["learningRate", "correction1", "correction2", "emaRate"] as const;
+export type StepScalars<Value> = Readonly<Record<typeof scalarNames[number], Value>>;
 
 /**
  * The numbers of step 0, 1, 2 …, from the integer alone and in float64: a

@@ -6,7 +6,7 @@ import type { ImageShape } from "../nn/patches.ts";
 import { autoencodingLoss } from "./autoencoding.ts";
 import { flowMatchingLoss } from "./flow_matching.ts";
 import { maxLikelihoodLoss } from "./max_likelihood.ts";
-import { applyAdamW, type OptimizerOptions, type StepScalars, vectorNames } from "./optimizer.ts";
+import { applyAdamW, type OptimizerOptions, scalarNames, type StepScalars, vectorNames } from "./optimizer.ts";
 
 /** What an optimizer step takes, without its batch being drawn. */
 export interface StepCost {
@@ -86,7 +86,7 @@ export async function stepCost({ specs, loss, batchOf }: Trainee, plan: StepPlan
   );
   const state = Object.fromEntries(vectorNames.map((name) => [name, vector]));
   const scalars = Object.fromEntries(
-    (["learningRate", "correction1", "correction2", "emaRate"] as const).map((name) => [name, { shape: [] }]),
+    scalarNames.map((name) => [name, { shape: [] }]),
   );
   const ofUpdate = await countWork({ ...state, ...scalars, gradient: vector }, ({ gradient, ...given }) => {
     const { vectors, gradientNorm } = applyAdamW(

@@ -9,7 +9,8 @@ import {
   vectorNames,
 } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
-import { batchSizeOf, stepOf } from "./training_step.ts";
+import { batchSizeOf } from "./step_inputs.ts";
+import { stepsOf } from "./training_step.ts";
 
 /** Everything that the next step depends on besides its batch. */
 export interface TrainerState extends Readonly<Record<VectorName, Float32Array>> {
@@ -33,10 +34,23 @@ export interface TrainerOptions {
   readonly schedule: Schedule;
   /** Equal slices of a batch to run one after the other: less memory, the same result within rounding. Default 1. */
   readonly microBatches?: number;
+  /**
+   * Steps that one call of the engine can take, one after the other, so that what comes between calls is paid less
+   * often: the same numbers. What is recorded then holds a loop. Without micro-batches only. Default 1.
+   */
+  readonly callSteps?: number;
   /** What factors of the loss's matrix products and of its gradient's are read in; the update is float32. Default: as all around. */
   readonly products?: ProductType;
   /** Compile the step where `trace` does: for models of matrix products; convolutions are faster without. Default false. */
   readonly compile?: boolean;
+}
+
+/** What a step found, before its update. */
+export interface StepReport {
+  /** The mean over the batch. */
+  readonly loss: number;
+  /** Global L2 norm, before clipping. */
+  readonly gradientNorm: number;
 }
 
 export interface Trainer {
@@ -53,7 +67,18 @@ export interface Trainer {
    * @param batch tensors `[batch, …]`; they stay the caller's
    * @throws {Problem} exit code 70 when loss or gradient is not finite; the trainer then is as before the step.
    */
-  train(batch: Tensors): Promise<{ readonly loss: number; readonly gradientNorm: number }>;
+  train(batch: Tensors): Promise<StepReport>;
+  /** Steps that `trainEach` is best given now: what took some 50 ms, by the call before; at most `callSteps`. */
+  readonly stepsAtOnce: number;
+  /**
+   * `train` for each of at least one and at most `callSteps` batches, in one call of the engine.
+   *
+   * @returns the reports of the steps that were done, and where they are fewer than the batches what `train` throws for
+   * the next: the trainer is as before that one.
+   */
+  trainEach(
+    batches: readonly Tensors[],
+  ): Promise<{ readonly reports: readonly StepReport[]; readonly failure?: Problem }>;
   /** The flat vector `[parameterCount]`, the trainer's own and valid until the next step. */
   parameters(): Tensor;
   /** The moving average of the parameters, as `parameters`. */
@@ -65,13 +90,59 @@ export interface Trainer {
   dispose(): void;
 }
 
+/**
+ * Steps that a call of a run can take: of a large model one, which takes as long as a call may be, and whose state a
+ * loop would hold once more.
+ */
+export function callStepsOf(specs: readonly ParameterSpec[], microBatches: number): number {
+  return microBatches === 1 && parameterCount(specs) < 1e8 ? 8 : 1;
+}
+
+/** A call longer than this would gain little more, and have whoever wants to stop a run wait. */
+const callSeconds = 0.05;
+
 /** A trainer at step 0. The caller disposes it. */
 export function createTrainer(options: TrainerOptions): Trainer {
-  const { name, specs, initial, optimizer, schedule } = options;
-  const run = stepOf(options);
+  const { name, specs, initial, optimizer, schedule, callSteps = 1 } = options;
+  if (callSteps > 1 && (options.microBatches ?? 1) > 1) {
+    throw new TypeError(`Cannot take ${callSteps} steps a call with ${options.microBatches} micro-batches`);
+  }
+  const run = stepsOf(options);
   const zeros = new Float32Array(initial.length);
-  let step = 0, samplesSeen = 0;
+  let step = 0, samplesSeen = 0, stepSeconds = Infinity;
   let vectors = upload({ parameters: initial, ema: initial, firstMoment: zeros, secondMoment: zeros }, specs);
+  /** Takes the steps, and keeps what they make if all of them are sound: if not, none is done, and `sound` says how many are. */
+  const attempt = async (batches: readonly Tensors[]) => {
+    const scalars = batches.map((_, i) => stepScalars(optimizer, step + i, schedule(step + i)));
+    const { report, ...next } = await run(vectors, scalars, batches);
+    const values = await report.data<"float32">();
+    report.dispose();
+    const reports = batches.map((_, i) => ({ loss: values[2 * i]!, gradientNorm: values[2 * i + 1]! }));
+    const bad = reports.findIndex(({ loss, gradientNorm }) => !Number.isFinite(loss) || !Number.isFinite(gradientNorm));
+    if (bad >= 0) {
+      tf.dispose(next);
+      return { reports, sound: bad };
+    }
+    tf.dispose(vectors);
+    vectors = next;
+    step += batches.length;
+    samplesSeen += batches.reduce((sum, batch) => sum + batchSizeOf(batch), 0);
+    return { reports, sound: batches.length };
+  };
+  const trainEach: Trainer["trainEach"] = async (batches) => {
+    const begun = performance.now();
+    const { reports, sound } = await attempt(batches);
+    stepSeconds = (performance.now() - begun) / 1000 / batches.length;
+    if (sound === batches.length) return { reports };
+    const before = sound === 0 ? { reports: [] } : await trainEach(batches.slice(0, sound));
+    const { loss, gradientNorm } = reports[sound]!;
+    const failure = new Problem(
+      `Cannot go on training the ${name}: at step ${step + 1} the loss is ${loss} and the norm of its gradient ` +
+        `${gradientNorm}; the weights of step ${step} are kept; try a lower learningRate or set clipNorm`,
+      { exitCode: 70 },
+    );
+    return { failure, ...before };
+  };
   return {
     name,
     specs,
@@ -81,24 +152,14 @@ export function createTrainer(options: TrainerOptions): Trainer {
     get samplesSeen() {
       return samplesSeen;
     },
+    get stepsAtOnce() {
+      return Math.max(1, Math.min(callSteps, Math.floor(callSeconds / stepSeconds)));
+    },
+    trainEach,
     async train(batch) {
-      const scalars = mapRecord(stepScalars(optimizer, step, schedule(step)), (value) => tf.scalar(value));
-      const { report, ...next } = await run({ ...vectors, ...scalars }, batch);
-      const [loss, gradientNorm] = [...await report.data<"float32">()] as [number, number];
-      tf.dispose([scalars, report]);
-      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-        tf.dispose(next);
-        throw new Problem(
-          `Cannot go on training the ${name}: at step ${step + 1} the loss is ${loss} and the norm of its gradient ` +
-            `${gradientNorm}; the weights of step ${step} are kept; try a lower learningRate or set clipNorm`,
-          { exitCode: 70 },
-        );
-      }
-      tf.dispose(vectors);
-      vectors = next;
-      step++;
-      samplesSeen += batchSizeOf(batch);
-      return { loss, gradientNorm };
+      const { reports, failure } = await trainEach([batch]);
+      if (failure) throw failure;
+      return reports[0]!;
     },
     parameters: () => vectors.parameters,
     ema: () => vectors.ema,

@@ -1,91 +1,128 @@
-import { atOnce, partsOf, type Tensor, type Tensors, tf, trace } from "../engine/mod.ts";
+import { atOnce, partsOf, repeat, type Tensor, type Tensors, tf, trace, writeRow } from "../engine/mod.ts";
 import { canonicalJson } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { unpack } from "../nn/parameters.ts";
-import { applyAdamW, type OptimizerVectors, type StepScalars } from "./optimizer.ts";
+import { applyAdamW, type OptimizerVectors, scalarNames, type StepScalars } from "./optimizer.ts";
+import { apart, asInputs, batchOf, batchSizeOf, filled, rowsAt, stacked } from "./step_inputs.ts";
 import type { TrainerOptions } from "./trainer.ts";
 
-/** What a step starts from besides its batch. */
-type Inputs = OptimizerVectors & StepScalars<Tensor>;
-/** The new vectors, and loss and norm of the gradient as `report` `[2]`: one value to wait for. */
+/** What a step reads and replaces, and its `StepScalars`; of several steps a row for each. */
+type State = OptimizerVectors & { readonly scalars: Tensor };
+/** The new vectors, and loss and norm of the gradient of each step: one value to wait for. */
 type Outputs = OptimizerVectors & { readonly report: Tensor };
 /** Loss and gradient of a batch, or summed over micro-batches so far, each by its share. */
 type Sums = Readonly<Record<"gradient" | "meanLoss", Tensor>>;
 
-type Step = (inputs: Inputs, batch: Tensors) => Promise<Outputs>;
+/**
+ * As many steps as there are batches, at most `callSteps`, one after the other. What is given stays the caller's.
+ *
+ * @param scalars of each step
+ */
+type Steps = (
+  vectors: OptimizerVectors,
+  scalars: readonly StepScalars<number>[],
+  batches: readonly Tensors[],
+) => Promise<Outputs>;
 
 /** What a step's arithmetic depends on besides the loss: where a default is written out, it is the same step. */
 type StepOptions =
-  & Required<Pick<TrainerOptions, "specs" | "optimizer" | "microBatches" | "compile">>
+  & Required<Pick<TrainerOptions, "specs" | "optimizer" | "microBatches" | "callSteps" | "compile">>
   & { readonly products: TrainerOptions["products"] };
 
-const steps = new WeakMap<TrainerOptions["loss"], Map<string, Step>>();
+const known = new WeakMap<TrainerOptions["loss"], Map<string, Steps>>();
 
-/** One step's arithmetic, the same function for all trainers of one loss and options: it is recorded and compiled once. */
-export function stepOf(
-  { loss, specs, optimizer, products, microBatches = 1, compile = false }: TrainerOptions,
-): Step {
-  const options = { specs, optimizer, microBatches, products, compile }, key = canonicalJson(options);
-  const own = steps.get(loss) ?? new Map<string, Step>(), step = own.get(key) ?? createStep(loss, options);
-  steps.set(loss, own.set(key, step));
-  return step;
+/** The steps' arithmetic, the same function for all trainers of one loss and options: it is recorded and compiled once. */
+export function stepsOf(
+  { loss, specs, optimizer, products, microBatches = 1, callSteps = 1, compile = false }: TrainerOptions,
+): Steps {
+  const options = { specs, optimizer, microBatches, callSteps, products, compile }, key = canonicalJson(options);
+  const own = known.get(loss) ?? new Map<string, Steps>(), steps = own.get(key) ?? createSteps(loss, options);
+  known.set(loss, own.set(key, steps));
+  return steps;
 }
 
-/** One traced function; with micro-batches, one for each of them and one for the update. */
-function createStep(
+/** One traced function, of one step or of a loop of them; with micro-batches, one for each of them and one for the update. */
+function createSteps(
   loss: TrainerOptions["loss"],
-  { specs, optimizer, microBatches, products, compile }: StepOptions,
-): Step {
+  { specs, optimizer, microBatches, callSteps, products, compile }: StepOptions,
+): Steps {
+  const options = { compile, products };
   /** `Sums` of equal parts of a batch, numbered. */
   const gradients = (parameters: Tensor, batch: Tensors): Tensors => {
-    const parts = atOnce(
-      partsOf(batch),
-      { parameters },
-      ({ parameters, ...rows }) => {
-        const ofFlat = (flat: Tensor) => loss(unpack(flat, specs), batchOf(rows)) as ReturnType<typeof tf.scalar>;
-        const { value, grad } = tf.valueAndGrad(ofFlat)(parameters);
-        return { gradient: grad, meanLoss: value };
-      },
-    );
+    const parts = atOnce(partsOf(batch), { parameters }, ({ parameters, ...rows }) => {
+      const ofFlat = (flat: Tensor) => loss(unpack(flat, specs), batchOf(rows)) as ReturnType<typeof tf.scalar>;
+      const { value, grad } = tf.valueAndGrad(ofFlat)(parameters);
+      return { gradient: grad, meanLoss: value };
+    });
     return Object.fromEntries(parts.flatMap((part, i) => Object.entries(part).map(([key, x]) => [`${key}.${i}`, x])));
   };
-  const options = { compile, products };
-  const updateBy = (inputs: Inputs, { gradient, meanLoss }: Sums): Outputs => {
-    const { vectors, gradientNorm } = applyAdamW(inputs, gradient, inputs, optimizer);
+  const updateBy = (state: State, { gradient, meanLoss }: Sums): Outputs => {
+    const { vectors, gradientNorm } = applyAdamW(state, gradient, scalarsOf(state.scalars), optimizer);
     return { ...vectors, report: tf.stack([meanLoss.reshape([]), gradientNorm.reshape([])]) };
   };
-  const whole = trace<Inputs & Tensors, Outputs & Tensors>("training step", (inputs) => {
-    const { batch, rest } = apart(inputs);
-    const given = { ...rest, ...gradients(inputs.parameters, batch) } as Inputs & Tensors;
+  const one = (state: State, batch: Tensors): Outputs => {
+    const given = { ...state, ...gradients(state.parameters, batch) };
     return atOnce([given], {}, (given) => ({ ...updateBy(given, meansOf(given)) }))[0]!;
+  };
+  const steps = trace<State & Tensors, Outputs & Tensors>("training step", ({ count, ...inputs }) => {
+    const { batches, rest: { scalars, ...vectors } } = apart(inputs);
+    if (callSteps === 1) return { ...one({ ...vectors, scalars } as State, batches) };
+    const rows = { ...stacked(batches, callSteps), scalars: scalars! };
+    return repeat(count!, { ...vectors, report: tf.zeros([1, callSteps, 2]) }, rows, (state, rows, round) => {
+      const { report, ...vectors } = state, { batches, rest } = apart(rowsAt(rows, round));
+      const next = one({ ...vectors, ...rest } as State, batches);
+      return { ...next, report: writeRow(report!, next.report.reshape([1, 1, 2]), round) };
+    }) as Outputs & Tensors;
   }, options);
   const accumulate = trace<Sums & Tensors, Sums>("training micro-batch", (inputs) => {
-    const { parameters, gradient, meanLoss } = inputs, { batch } = apart(inputs);
-    return atOnce([{ gradient, meanLoss, ...gradients(parameters!, batch) }], {}, (given) => {
-      const { gradient, meanLoss } = meansOf(given);
-      return {
-        gradient: given.gradient.add(gradient.div(microBatches)),
-        meanLoss: given.meanLoss.add(meanLoss.div(microBatches)),
-      };
-    })[0]!;
+    const { batches, rest: { parameters, gradient, meanLoss } } = apart(inputs);
+    return atOnce(
+      [{ gradient: gradient!, meanLoss: meanLoss!, ...gradients(parameters!, batches) }],
+      {},
+      (given) => {
+        const { gradient, meanLoss } = meansOf(given);
+        return {
+          gradient: given.gradient.add(gradient.div(microBatches)),
+          meanLoss: given.meanLoss.add(meanLoss.div(microBatches)),
+        };
+      },
+    )[0]!;
   }, options);
-  const update = trace<Inputs & Sums, Outputs & Tensors>(
+  const update = trace<State & Sums & Tensors, Outputs & Tensors>(
     "training update",
     (inputs) => ({ ...updateBy(inputs, inputs) }),
     options,
   );
-  return async (inputs, batch) => {
-    if (microBatches === 1) return await whole.aside({ ...inputs, ...asInputs(batch) });
-    let sums: Sums = { gradient: tf.zerosLike(inputs.parameters), meanLoss: tf.scalar(0) };
-    for (const slice of slicesOf(batch, microBatches)) {
-      const next = await accumulate.aside({ parameters: inputs.parameters, ...sums, ...asInputs(slice) });
+  const ofMicroBatches = async (state: State, [batch]: readonly Tensors[]) => {
+    let sums: Sums = { gradient: tf.zerosLike(state.parameters), meanLoss: tf.scalar(0) };
+    for (const slice of slicesOf(batch!, microBatches)) {
+      const next = await accumulate.aside({ parameters: state.parameters, ...sums, ...asInputs([slice]) });
       tf.dispose([slice, sums]);
       sums = next;
     }
-    const next = await update.aside({ ...inputs, ...sums });
+    const made = await update.aside({ ...state, ...sums });
     tf.dispose(sums);
-    return next;
+    return made;
   };
+  const ofBatches = async (state: State, batches: readonly Tensors[]) => {
+    const count = tf.scalar(batches.length, "int32");
+    const made = await steps.aside({ ...state, count, ...asInputs(batches, callSteps) });
+    count.dispose();
+    return made;
+  };
+  return async (vectors, scalars, batches) => {
+    const rows = scalars.map((ofStep) => scalarNames.map((name) => ofStep[name]));
+    const state = { ...vectors, scalars: tf.tensor2d(filled(rows, callSteps)) };
+    const made = await (microBatches === 1 ? ofBatches : ofMicroBatches)(state, batches);
+    state.scalars.dispose();
+    return made;
+  };
+}
+
+/** The values of a step, from its row. */
+function scalarsOf(row: Tensor): StepScalars<Tensor> {
+  const values = tf.unstack(row.reshape([scalarNames.length]));
+  return Object.fromEntries(scalarNames.map((name, i) => [name, values[i]!])) as StepScalars<Tensor>;
 }
 
 /** The means of numbered `Sums`. */
@@ -106,20 +143,3 @@ function* slicesOf(batch: Tensors, count: number): Generator<Tensors> {
     yield Object.fromEntries(Object.entries(batch).map(([key, x]) => [key, x.slice([i * length], [length])]));
   }
 }
-
-export const batchSizeOf = (batch: Tensors): number => Object.values(batch)[0]?.shape[0] ?? 0;
-
-// The batch's own names may be any; a prefix keeps them apart from the state's.
-const prefix = "batch_";
-const asInputs = (batch: Tensors): Tensors =>
-  Object.fromEntries(Object.entries(batch).map(([key, tensor]) => [prefix + key, tensor]));
-const batchOf = (inputs: Tensors): Tensors =>
-  Object.fromEntries(Object.entries(inputs).map(([key, tensor]) => [key.slice(prefix.length), tensor]));
-/** The batch, by the names that `asInputs` gave it, and what else is there. */
-const apart = (inputs: Tensors): { batch: Tensors; rest: Tensors } => {
-  const entries = Object.entries(inputs), isOfBatch = ([key]: [string, Tensor]) => key.startsWith(prefix);
-  return {
-    batch: Object.fromEntries(entries.filter(isOfBatch)),
-    rest: Object.fromEntries(entries.filter((entry) => !isOfBatch(entry))),
-  };
-};

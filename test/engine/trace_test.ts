@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { forceExecution, openEngine, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
+import { forceExecution, openEngine, repeat, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
 import { AttributeKind, typeAttribute } from "../../lib/engine/attributes.ts";
 import { ElementType } from "../../lib/engine/binding.ts";
 import { nativeEngine } from "../../lib/engine/native.ts";
@@ -193,11 +193,14 @@ Deno.test("only what is computed in float32 and in no order of its own is compil
   const asks = () => trace("asks", inPlace, options)({ x });
   assertThrows(asks, Error, "XLA");
   assertEquals([...withProducts("bfloat16", asks).y!.dataSync()], [1, 1, 0, 0]);
-  const ordered = trace("ordered", (given: Record<string, Tensor>) => {
-    const double = recomputed(({ x }) => tf.square(x!));
-    return { ...inPlace(given), gradient: tf.grad((x: Tensor) => double({ x }).sum())(given.x!) };
-  }, options);
+  const gradient = (x: Tensor) => tf.grad((x: Tensor) => recomputed(({ x }) => tf.square(x!))({ x }).sum())(x);
+  const ordered = trace("ordered", (given) => ({ ...inPlace(given), gradient: gradient(given.x!) }), options);
   assertEquals([...ordered({ x }).gradient!.dataSync()], [2, 2, 2, 2]);
+  const loop = trace("ordered loop", (given) => {
+    const { x } = repeat(2, { x: given.x! }, {}, ({ x }) => ({ x: gradient(x!) }));
+    return { ...inPlace(given), x: x! };
+  }, options);
+  assertEquals([...loop({ x }).x!.dataSync()], [4, 4, 4, 4]);
   forceExecution("recorded");
   try {
     assertEquals([...asks().y!.dataSync()], [1, 1, 0, 0]);

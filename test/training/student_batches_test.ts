@@ -45,7 +45,7 @@ testOnEngines("pairs serve as many steps as asked, with other t, whichever step 
   const run = async (first: number, steps: number, pairUses: number, apart?: number) => {
     const source = studentBatches(coupling, rng, { ...options, pairUses, ...(apart && { apart }) });
     const ahead = lookAhead(source.batch, first + steps), made = [];
-    for (let step = first; step < first + steps; step++) made.push(taken(await ahead.next(step)));
+    for (let step = first; step < first + steps; step++) made.push(taken((await ahead.take(step))[0]!));
     await ahead.dispose();
     await source.dispose();
     return made;

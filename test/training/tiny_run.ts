@@ -14,10 +14,11 @@ const specs: ParameterSpec[] = [
 ];
 const rng = createRng(31);
 
-export function tinyTrainer(steps: number): Trainer {
+export function tinyTrainer(steps: number, callSteps = 1): Trainer {
   return createTrainer({
     name: "tiny model",
     specs,
+    callSteps,
     initial: initialize(specs, rng.fork("initial")),
     loss: (p, { x, y }) =>
       x!.matMul(p["hidden.weight"]!).add(p["hidden.bias"]!).tanh().matMul(p["out.weight"]!).sub(y!).square().mean(),

@@ -1,4 +1,12 @@
-import { assert, assertAlmostEquals, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLess,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { createRng } from "../../lib/core/rng.ts";
 import { Problem } from "../../lib/core/problem.ts";
 import { forceExecution, openEngine, type Tensors, tf } from "../../lib/engine/mod.ts";
@@ -179,6 +187,48 @@ testOnEngines("a Trainer lowers the loss, holds its tensors constant and gives t
     trainer.dispose();
     assertEquals(tf.memory().numTensors, before);
   }
+});
+
+testOnEngines("several steps in one call are the steps one by one, byte for byte, and leak nothing", async () => {
+  for (const [size, compile] of [[16, false], [16, true], [64, true]] as const) {
+    const schedule = (step: number) => 1e-2 / (1 + step), optimizer = { ...defaultOptimizer, weightDecay: 0.01 };
+    const [single, several] = [1, 4].map((callSteps) => make({ callSteps, compile, schedule, optimizer }));
+    const expected = await run(single!, 10, size);
+    const before = tf.memory().numTensors, reports = [];
+    for (const count of [1, 4, 3, 2]) {
+      const batches = Array.from({ length: count }, (_, i) => batchOf(several!.step + i, size));
+      const made = await several!.trainEach(batches);
+      assertEquals(made.failure, undefined);
+      reports.push(...made.reports);
+      tf.dispose(batches);
+      assert(several!.stepsAtOnce >= 1 && several!.stepsAtOnce <= 4);
+    }
+    assertEquals(tf.memory().numTensors, before);
+    assertEquals(reports, expected);
+    assertEquals(await several!.snapshot(), await single!.snapshot());
+    assertEquals(single!.stepsAtOnce, 1);
+    for (const trainer of [single!, several!]) trainer.dispose();
+  }
+  assertThrows(() => make({ callSteps: 2, microBatches: 2 }), TypeError, "micro-batches");
+});
+
+testOnEngines("of several steps those before a loss that is not finite are done", async () => {
+  const faulty: typeof loss = (p, b) => loss(p, b).div(b.fault!.mean());
+  const [single, several] = [1, 4].map((callSteps) => make({ loss: faulty, callSteps }));
+  const batchesOf = (faults: readonly number[], step: number) =>
+    faults.map((fault, i) => ({ ...batchOf(step + i), fault: tf.fill([16, 1], fault) }));
+  const fine = batchesOf([1, 1], 0), some = batchesOf([1, 1, 0, 1], 0), none = batchesOf([0], 2);
+  const expected = [await single!.train(fine[0]!), await single!.train(fine[1]!)];
+  const before = tf.memory().numTensors;
+  const { reports, failure } = await several!.trainEach(some);
+  assertEquals(reports, expected);
+  assertEquals([failure!.exitCode, several!.step, several!.samplesSeen], [70, 2, 32]);
+  assertMatch(failure!.message, /at step 3 the loss is .*the weights of step 2 are kept/);
+  assertEquals((await several!.trainEach(none)).reports, []);
+  assertEquals(tf.memory().numTensors, before);
+  assertEquals(await several!.snapshot(), await single!.snapshot());
+  tf.dispose([fine, some, none]);
+  for (const trainer of [single!, several!]) trainer.dispose();
 });
 
 testOnEngines("restore() of a snapshot() continues exactly, and refuses another model's", async () => {
