@@ -58,9 +58,9 @@ Options
   --quiet                      no progress
 
 Files written: results/EXPERIMENT/SCALE/ gets figures.json (the measurements), table.md (ours beside the paper's),
-resolved.yaml (what was run), provenance.json (when, where, which commit), *.svg and *.png; the machine is described
-once in results/environments/. A run with overrides or --limit writes to .nfm/results/ instead. Stages are kept in
-.nfm/ and done again only when something they depend on changed.
+losses.json (the course of training), resolved.yaml (what was run), provenance.json (when, where, which commit), *.svg
+and *.png; the machine is described once in results/environments/. A run with overrides or --limit writes to
+.nfm/results/ instead. Stages are kept in .nfm/ and done again only when something they depend on changed.
 
 Exit codes: 0 done; 1 diff --fail-on found one; 2 a mistake in the command or the recipe; 70 the run failed (NaN);
 73 another run holds the lock; 74 disk or file; 75 stopped, start it again to go on.`;

@@ -11,7 +11,7 @@ export interface PlotOptions {
   /** `samples`: convergence, as Figures 2, 3, 5 and 6; `nfe`: the last checkpoint against solver steps, as Table 5. */
   readonly against: "samples" | "nfe";
   readonly metric: string;
-  readonly guidance?: NonNullable<FigureKey["guidance"]>;
+  readonly guidance: NonNullable<FigureKey["guidance"]>;
 }
 
 /** The plots that some figures are worth: convergence where there are checkpoints, else the course over NFE. */
@@ -26,10 +26,6 @@ export function plotsOf(figures: Figures): readonly PlotOptions[] {
       plots.push({ name: `convergence-${guidance}`, against: "samples", metric: "frechet", guidance });
     }
     if (samplers > 2) plots.push({ name: `nfe-${guidance}`, against: "nfe", metric: "frechet", guidance });
-  }
-  const losses = keys.filter((key) => key.metric === "loss");
-  if (new Set(losses.map((key) => key.checkpoint)).size > 1) {
-    plots.push({ name: "loss", against: "samples", metric: "loss" });
   }
   return plots;
 }
@@ -67,8 +63,7 @@ export async function writePlot(path: string, figures: Figures, options: PlotOpt
 /** The plot as a Vega-Lite specification, data included. */
 export function plotSpec(figures: Figures, options: PlotOptions): object {
   const points = pointsOf(figures, options);
-  const name = options.guidance ? `${options.metric} ${options.guidance}` : options.metric;
-  if (points.length === 0) throw new TypeError(`Cannot plot ${name}: no figure has it`);
+  if (points.length === 0) throw new TypeError(`Cannot plot ${options.metric} ${options.guidance}: no figure has it`);
   const bySamples = options.against === "samples";
   const last = Math.max(...points.map(({ samples }) => samples));
   const values = bySamples ? points : points.filter(({ samples }) => samples === last);
@@ -82,11 +77,10 @@ export function plotSpec(figures: Figures, options: PlotOptions): object {
     scale: { type: "log", base: 2, nice: false },
     axis: { values: ticks, format: "~s", grid: false, labelFlush: true, labelOverlap: true },
   };
-  const title = metricTitle(figures.metrics[options.metric]!);
   const y = {
     field: "value",
     type: "quantitative",
-    title: options.guidance ? `${title}, ${options.guidance}` : title,
+    title: `${metricTitle(figures.metrics[options.metric]!)}, ${options.guidance}`,
     scale: {
       type: "log",
       domain: [Math.min(...values.map(({ low }) => low)) / 1.1, Math.max(...values.map(({ high }) => high)) * 1.1],

@@ -7,17 +7,20 @@ import { figures as metricInfos } from "../metrics/mod.ts";
 import { printRecipe } from "../recipes/print.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
+import { printLosses } from "../results/losses.ts";
 import { differenceInfo, differenceName } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
 import { printPictures } from "../results/pictures.ts";
 import { collectProvenance, writeProvenance } from "../results/provenance.ts";
 import { latencyPlotsOf, writeLatencyPlot } from "../reports/latency_plot.ts";
+import { writeLossPlot } from "../reports/loss_plot.ts";
 import { plotsOf, writePlot } from "../reports/plot.ts";
 import { writeGrid } from "../reports/png_grid.ts";
 import { renderTerminal, writeTable } from "../reports/table.ts";
 import { readSafetensors } from "../training/safetensors.ts";
 import type { StageFigures } from "./cell.ts";
 import { gatherFigures, guidanceName } from "./gather.ts";
+import { gatherLosses } from "./losses.ts";
 import type { RowPlan } from "./plan.ts";
 import { readStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
@@ -37,6 +40,7 @@ export async function reportRun(
   await writeTable(join(out, "table.md"), figures, paper);
   await writeFileAtomic(join(out, "resolved.yaml"), printRecipe(recipe));
   await writePlots(out, figures);
+  await writeLosses(out, rows);
   await writeSamples(out, recipe, bench, rows);
   const searches = await searchLog(rows);
   if (searches.length > 0) await writeFileAtomic(join(out, "guidance.json"), `{\n${searches.join(",\n")}\n}\n`);
@@ -113,6 +117,13 @@ function latencyNote({ evaluation }: ResolvedRecipe, { version, device }: Engine
 async function writePlots(out: string, figures: Figures): Promise<void> {
   for (const plot of plotsOf(figures)) await writePlot(join(out, `${plot.name}.svg`), figures, plot);
   for (const plot of latencyPlotsOf(figures)) await writeLatencyPlot(join(out, `${plot.name}.svg`), figures, plot);
+}
+
+async function writeLosses(out: string, rows: readonly RowPlan[]): Promise<void> {
+  const curves = await gatherLosses(rows);
+  if (Object.keys(curves).length === 0) return;
+  await writeFileAtomic(join(out, "losses.json"), printLosses(curves));
+  await writeLossPlot(join(out, "loss.svg"), curves);
 }
 
 /** Rows of the picture: couplings within each solver, the last checkpoint of the first seed, columns the same noise. */

@@ -1,10 +1,12 @@
 import { decode } from "fast-png";
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import type { MetricInfo } from "../../lib/metrics/types.ts";
+import { renderLossPlot } from "../../lib/reports/loss_plot.ts";
 import { plotsOf, renderPlot } from "../../lib/reports/plot.ts";
 import { renderGrid } from "../../lib/reports/png_grid.ts";
 import { renderMarkdown, renderTerminal } from "../../lib/reports/table.ts";
 import { type Figure, figureKey, type Figures } from "../../lib/results/figures.ts";
+import { printLosses } from "../../lib/results/losses.ts";
 import type { PaperFigures } from "../../lib/results/paper.ts";
 
 const frechet: MetricInfo = { label: "FD", unit: "", better: "lower", digits: 2 };
@@ -121,12 +123,18 @@ Deno.test("plotsOf() names convergence where there are checkpoints, the course o
   assertEquals(of(solvers), ["nfe-guided"]);
   const svg = await renderPlot(solvers, plotsOf(solvers)[0]!);
   for (const word of [">NFE<", ">FM<", "heun (t²)", "euler (linear)"]) assertStringIncludes(svg, word);
-  const loss: MetricInfo = { label: "training loss", unit: "", better: "lower", digits: 4 };
-  const losses = {
-    "FM / 512 / loss": { value: 0.5, sampleCount: 52 },
-    "FM / 1024 / loss": { value: 0.3, sampleCount: 103 },
-  };
-  assertEquals(of({ ...table(), metrics: { loss }, figures: losses }), ["loss"]);
+});
+
+Deno.test("renderLossPlot() draws every row's curve, the same bytes for the same losses", async () => {
+  const curves = { FM: [[64, 0.5], [128, 0.25]], "NFM, bfloat16": [[64, 0.5], [128, 0.125]] } as const;
+  const svg = await renderLossPlot(curves);
+  assertEquals(await renderLossPlot(curves), svg);
+  for (const word of [">FM<", ">NFM, bfloat16<", "samples seen", "training loss ↓"]) assertStringIncludes(svg, word);
+  assertEquals([...svg.matchAll(/<path[^>]*stroke-width="1.5"[^>]*>/g)].length, 2);
+  assert(await renderLossPlot({ ...curves, FM: [[64, 0.5], [128, 0.2]] }) !== svg, "the plot does not show its losses");
+  await assertRejects(() => renderLossPlot({}), TypeError, "there is none");
+  assertEquals(JSON.parse(printLosses(curves)), curves);
+  assertEquals(printLosses(curves).split("\n").length, 5, "one row a line");
 });
 
 /** One checkpoint under three solvers, as the paper's Tables 3 and 5. */

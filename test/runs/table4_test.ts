@@ -28,14 +28,21 @@ for (const engine of ["wasm", ...(native ? ["native"] : [])]) {
     const args = ["--limit", "64", "--engine", engine];
     const first = await finish(workspace, ...args);
     assertEquals(first.code, 0, first.err);
-    for (
-      const name of ["table.md", "resolved.yaml", "provenance.json", "nfe-unguided.svg", "samples-unguided.png"]
-    ) {
+    const pictures = ["nfe-unguided.svg", "loss.svg", "samples-unguided.png"];
+    for (const name of ["table.md", "resolved.yaml", "provenance.json", ...pictures]) {
       assert((await Deno.stat(join(cwd, "out", name))).size > 0, name);
     }
-    const pictures = JSON.parse(await Deno.readTextFile(join(cwd, "out", "pictures.json")));
+    const losses: Record<string, [number, number][]> = JSON.parse(
+      await Deno.readTextFile(join(cwd, "out", "losses.json")),
+    );
+    assertEquals(Object.keys(losses), ["FM", "SD-FM", "NFM"]);
+    for (const curve of Object.values(losses)) {
+      assertEquals(curve.at(-1)![0], 64);
+      for (const [, loss] of curve) assert(loss > 0);
+    }
+    const sheets = JSON.parse(await Deno.readTextFile(join(cwd, "out", "pictures.json")));
     const names = [31, 15, 7].flatMap((nfe) => ["FM", "SD-FM", "NFM"].map((row) => `${row}, heun ${nfe}`));
-    assertEquals(pictures, { "samples-unguided.png": names });
+    assertEquals(sheets, { "samples-unguided.png": names });
     const figures = JSON.parse(await figuresOf(workspace));
     for (const row of ["FM", "SD-FM", "NFM"]) {
       for (const nfe of [31, 15, 7]) {
