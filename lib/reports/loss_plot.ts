@@ -36,7 +36,7 @@ export function lossSpec(curves: LossCurves): object {
         type: "quantitative",
         title: "samples seen",
         scale: { domain: [0, most], nice: false },
-        axis: { format: "~s", grid: false, labelFlush: true, tickCount: 8 },
+        axis: { labelExpr: "format(datum.value, '~s')", grid: false, labelFlush: true, tickCount: 8 },
       },
       y: {
         field: "loss",
