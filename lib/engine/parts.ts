@@ -1,9 +1,9 @@
 import { functionAttribute, mustCompile, typeAttribute } from "./attributes.ts";
+import { compileParts, isCompiled, isDivisible, recordedAs } from "./compiling.ts";
 import { cpu } from "./device.ts";
 import { type NativeEngine, nativeEngine, onGpu } from "./native.ts";
 import { elementType, recordFunction } from "./recording.ts";
 import { type Tensors, tf } from "./tf.ts";
-import { compiling } from "./trace.ts";
 
 /** With fewer rows, products of matrices lose more than what is gained by computing two at once. */
 const leastRows = 16;
@@ -16,9 +16,9 @@ const mostParts = 4;
  * to be compiled, elsewhere one.
  */
 export function partsOf<Rows extends Tensors>(rows: Rows): Rows[] {
-  const count = Object.values(rows)[0]?.shape[0] ?? 0, parts = divides() ? partCount(count, threads()) : 1;
+  const count = Object.values(rows)[0]?.shape[0] ?? 0, parts = isDivisible() ? partCount(count, threads()) : 1;
   if (parts === 1) return [rows];
-  compiling.how = "parts";
+  compileParts();
   const pieces = Object.entries(rows).map(([key, x]) => [key, tf.split(x, parts, 0)] as const);
   return Array.from({ length: parts }, (_, i) => Object.fromEntries(pieces.map(([key, of]) => [key, of[i]!])) as Rows);
 }
@@ -45,7 +45,8 @@ export function atOnce<Part extends Tensors, Shared extends Tensors, Outputs ext
   body: (inputs: Part & Shared) => Outputs,
 ): Outputs[] {
   const native = nativeEngine();
-  const inline = !divides() || (parts.length === 1 && compiling.how === "whole");
+  // A single part of what is compiled as a whole is none.
+  const inline = !isDivisible() || (parts.length === 1 && isCompiled());
   if (!native || inline) return parts.map((part) => body({ ...shared, ...part }));
   const call = recordPart(native, { ...shared, ...parts[0]! }, body);
   return parts.map((part) => call({ ...shared, ...part }));
@@ -68,9 +69,6 @@ export function joined<Rows extends Tensors>(parts: readonly Rows[]): Rows {
   return Object.fromEntries(rows) as Rows;
 }
 
-/** Whether what is recorded now is to be compiled, and no part itself. */
-const divides = () => compiling.how === "whole" || compiling.how === "parts";
-
 /** A GPU computes all rows at once. */
 const threads = () => onGpu() ? 1 : Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || cpu().threads;
 
@@ -83,14 +81,14 @@ function recordPart<Inputs extends Tensors, Outputs extends Tensors>(
   const { binding, backend } = native, recorder = binding.recorder!;
   const name = `${recorder.nameWithin()}_part`;
   let types: number[] = [], shapes: (readonly number[])[] = [];
-  compiling.how = "part";
-  const { results, ordered } = recordFunction(native, name, name, like, (given) => {
-    const made = body(given as Inputs);
-    types = Object.values(made).map(elementType);
-    shapes = Object.values(made).map(({ shape }) => shape);
-    return made;
-  });
-  compiling.how = "parts";
+  compileParts();
+  const { results, ordered } = recordedAs("part", () =>
+    recordFunction(native, name, name, like, (given) => {
+      const made = body(given as Inputs);
+      types = Object.values(made).map(elementType);
+      shapes = Object.values(made).map(({ shape }) => shape);
+      return made;
+    }));
   return (inputs: Inputs): Outputs => {
     const given = Object.keys(like).map((key) => inputs[key]!);
     const made = recorder.execute(

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Problem } from "../core/problem.ts";
+import { runProgram } from "../core/program.ts";
 import type { Wheel } from "./releases.ts";
 
 /** Puts one wheel, and nothing else that ends in `.whl`, into `folder`; `onBytes` hears how much is there. */
@@ -130,35 +131,18 @@ with zipfile.ZipFile(wheel) as archive:
 print(json.dumps(files))
 `;
 
-async function python(
+const python = (
   program: string,
   args: readonly string[],
-  env: Record<string, string>,
-  onLine: (line: string) => void = () => {},
-): Promise<{ success: boolean; stderr: string }> {
-  let child: Deno.ChildProcess;
-  try {
-    const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-    child = new Deno.Command("python3", { args: ["-c", program, ...args], env, ...pipes }).spawn();
-  } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
-      ? "python3 is not installed, and its pip is what fetches libtensorflow"
-      : error instanceof Deno.errors.NotCapable
-      ? "this task may not run python3 (--allow-run)"
-      : `python3 cannot be run (${(error as Error).message})`;
-    throw new Problem(`Cannot install libtensorflow: ${reason}`, { cause: error });
-  }
-  const stderr = new Response(child.stderr).text();
-  let rest = "";
-  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + piece).split("\n");
-    rest = lines.pop()!;
-    lines.forEach(onLine);
-  }
-  const { success } = await child.status;
-  await child.stdin.close().catch(() => {});
-  return { success, stderr: await stderr };
-}
+  env: Readonly<Record<string, string>>,
+  onLine?: (line: string) => void,
+) =>
+  runProgram("python3", ["-c", program, ...args], {
+    purpose: "install libtensorflow",
+    why: "its pip is what fetches libtensorflow",
+    env,
+    ...(onLine && { onLine }),
+  });
 
 async function largestFile(folder: string): Promise<number> {
   let largest = 0;

@@ -1,7 +1,7 @@
 import { AttributeKind, functionAttribute, typeAttribute } from "./attributes.ts";
+import { isCompiled } from "./compiling.ts";
 import { nativeEngine } from "./native.ts";
 import { elementType, recordFunction } from "./recording.ts";
-import { isCompiling } from "./trace.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
 
 /**
@@ -56,7 +56,7 @@ function recordLoop(...[count, state, constants, body]: Parameters<typeof repeat
     functionAttribute("cond", `${name}_goes_on`),
     functionAttribute("body", `${name}_round`),
     // As nodes of the function around it, so that a round can take over the memory of the one before.
-    ...(isCompiling() ? [] : [{ name: "_lower_using_switch_merge", type: AttributeKind.bool, value: true }]),
+    ...(isCompiled() ? [] : [{ name: "_lower_using_switch_merge", type: AttributeKind.bool, value: true }]),
   ];
   const results = native.backend.executeMultipleOutputs("StatelessWhile", attributes, inputs, inputs.length);
   return unprefixed("state", Object.fromEntries(Object.keys(all).map((key, i) => [key, results[i]!])));

@@ -1,8 +1,8 @@
 import { typeAttribute } from "./attributes.ts";
 import { ElementType } from "./binding.ts";
+import { isCompiled } from "./compiling.ts";
 import { nativeEngine } from "./native.ts";
 import { type Tensor, tf } from "./tf.ts";
-import { isCompiling } from "./trace.ts";
 
 /**
  * `x` with row `position` of each of its matrices replaced. In place where `x`
@@ -16,7 +16,7 @@ export function writeRow(x: Tensor, values: Tensor, position: Tensor): Tensor {
   const [matrices, rows, width] = x.shape as [number, number, number];
   const native = nativeEngine();
   // XLA knows the other operation too, but computes it element by element.
-  if (native && isCompiling()) {
+  if (native && isCompiled()) {
     const zero = tf.scalar(0, "int32"), corner = tf.stack([zero, position, zero]);
     const attributes = [typeAttribute("T", ElementType.float32), typeAttribute("Tindices", ElementType.int32)];
     return native.backend.executeSingleOutput("XlaDynamicUpdateSlice", attributes, [x, values, corner]);

@@ -3,6 +3,7 @@ import { say } from "../core/terminal.ts";
 import { type Attribute, mustCompile } from "./attributes.ts";
 import type { TensorMetadata } from "./binding.ts";
 import { explained } from "./compiled.ts";
+import { isCompiled, recordedAs } from "./compiling.ts";
 import { type NativeEngine, nativeEngine, onGpu } from "./native.ts";
 import { type ProductType, productType, withProducts } from "./products.ts";
 import { recordFunction } from "./recording.ts";
@@ -127,12 +128,6 @@ interface Recording {
   readonly attributes: readonly Attribute[];
 }
 
-/**
- * How what is being recorded is going to be compiled: not at all, as a whole,
- * in the parts alone that it is made of, or as one of these.
- */
-export const compiling: { how: "not" | "whole" | "parts" | "part" } = { how: "not" };
-
 const recordings = new Map<string, number>();
 
 /** The same from run to run, so that what was compiled is found again; of several alike the second ends in 1. */
@@ -157,11 +152,6 @@ function recordOrNot<Inputs extends Tensors>(...asked: Parameters<typeof record<
   }
 }
 
-/** Whether what is being recorded is going to be compiled: it may hold operations that XLA alone knows. */
-export function isCompiling(): boolean {
-  return compiling.how === "whole" || compiling.how === "part";
-}
-
 function record<Inputs extends Tensors>(
   native: NativeEngine,
   functionName: string,
@@ -170,13 +160,10 @@ function record<Inputs extends Tensors>(
   body: (inputs: Inputs) => Tensors,
   compile: boolean,
 ): Recording {
-  compiling.how = compile ? "whole" : "not";
-  try {
+  return recordedAs(compile ? "whole" : "not", () => {
     const { results, ordered } = recordFunction(native, functionName, name, inputs, (given) => body(given as Inputs));
-    return { functionName, results, attributes: compiling.how === "whole" && !ordered ? [mustCompile] : [] };
-  } finally {
-    compiling.how = "not";
-  }
+    return { functionName, results, attributes: isCompiled() && !ordered ? [mustCompile] : [] };
+  });
 }
 
 function tidyAll<Outputs extends Tensors>(body: () => Outputs): Outputs {

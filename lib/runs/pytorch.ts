@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { exists, writeFileAtomic } from "../core/files.ts";
 import { Problem } from "../core/problem.ts";
+import { runProgram, startProgram } from "../core/program.ts";
 import { say } from "../core/terminal.ts";
 import { cacheFolder } from "../engine/locate.ts";
 
@@ -33,22 +34,14 @@ export async function pythonWithTorch(): Promise<string> {
   return python;
 }
 
-/** Runs a program, its lines shown as they come. */
+/** Runs a program of those that fetch PyTorch; what it fetches is said as it comes. */
 async function command(program: string, args: string[]): Promise<void> {
-  const pipes = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(program, { args, ...pipes }).spawn();
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound ? "it is not installed" : (error as Error).message;
-    throw new Problem(`Cannot compare with PyTorch: ${program} cannot be run (${why})`, { cause: error });
-  }
-  const stderr = new Response(child.stderr).text();
-  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
-    for (const line of piece.split("\n")) if (/^(Collecting|Installing)/.test(line)) say(line);
-  }
-  if ((await child.status).success) return;
-  const lines = (await stderr).trim().split("\n");
+  const { success, stderr } = await runProgram(program, args, {
+    purpose: "compare with PyTorch",
+    onLine: (line) => /^(Collecting|Installing)/.test(line) && say(line),
+  });
+  if (success) return;
+  const lines = stderr.trim().split("\n");
   const reason = lines.findLast((line) => line.startsWith("ERROR")) ?? lines.at(-1) ?? "no reason given";
   throw new Problem(`Cannot fetch PyTorch ${version}: ${reason.slice(0, 300)}`, { exitCode: 74 });
 }
@@ -61,13 +54,8 @@ async function command(program: string, args: string[]): Promise<void> {
  * @throws {Problem} when it has none, or cannot be run
  */
 export async function openPyTorch(python: string, threads: number, device: "cpu" | "cuda"): Promise<PyTorch> {
-  let child: Deno.ChildProcess;
-  try {
-    const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-    child = new Deno.Command(python, { args: [script], env: { OMP_NUM_THREADS: String(threads) }, ...pipes }).spawn();
-  } catch (error) {
-    throw new Problem(`Cannot run ${python}: ${(error as Error).message}`, { cause: error });
-  }
+  const env = { OMP_NUM_THREADS: String(threads) };
+  const child = startProgram(python, [script], { purpose: "compare with PyTorch", env });
   const stderr = new Response(child.stderr).text();
   const input = child.stdin.getWriter(), encoder = new TextEncoder();
   const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();

@@ -64,7 +64,10 @@ const mistakes: readonly (readonly [args: string[], message: string])[] = [
   [["--against", "jax"], "--against jax: expected one of pytorch"],
   [["table4"], 'bench takes options only; what is "table4"?'],
   [["--round", "3"], "There is no option --round; expected one of"],
-  [["--against", "pytorch", "--python", "/no/python", "--ways", "wasm"], "Cannot run /no/python"],
+  [
+    ["--against", "pytorch", "--python", "/no/python", "--ways", "wasm"],
+    "Cannot compare with PyTorch: /no/python is not installed",
+  ],
 ];
 
 for (const [args, message] of mistakes) {
