@@ -189,10 +189,11 @@ testOnEngines("a Trainer lowers the loss, holds its tensors constant and gives t
   }
 });
 
-testOnEngines("several steps in one call are the steps one by one, byte for byte, and leak nothing", async () => {
-  for (const [size, compile] of [[16, false], [16, true], [64, true]] as const) {
+testOnEngines("several steps in one call are the steps one by one, byte for byte, and leak nothing", async (engine) => {
+  const ways = [[16, false, "float32"], [16, true, "float32"], [64, true, "float32"], [64, true, "bfloat16"]] as const;
+  for (const [size, compile, products] of engine === "native" ? ways : ways.slice(0, 1)) {
     const schedule = (step: number) => 1e-2 / (1 + step), optimizer = { ...defaultOptimizer, weightDecay: 0.01 };
-    const [single, several] = [1, 4].map((callSteps) => make({ callSteps, compile, schedule, optimizer }));
+    const [single, several] = [1, 4].map((callSteps) => make({ callSteps, compile, products, schedule, optimizer }));
     const expected = await run(single!, 10, size);
     const before = tf.memory().numTensors, reports = [];
     for (const count of [1, 4, 3, 2]) {
