@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
+import { tf } from "../../lib/engine/mod.ts";
 import { parseBench } from "../../lib/results/bench.ts";
+import { multiplying } from "../../lib/runs/bench_subjects.ts";
+import { testOnEngines } from "../engines.ts";
 import { openWorkspace } from "./workspace.ts";
 
 async function bench(...args: string[]) {
@@ -52,6 +55,16 @@ Deno.test("bench times every case in every way beside PyTorch, leaks nothing, an
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+testOnEngines("multiplying() gives back all that it makes, in every call", async () => {
+  const before = tf.memory();
+  const subject = multiplying(64);
+  const during = tf.memory().numTensors;
+  for (const calls of [1, 7]) await subject.run(calls);
+  assertEquals(tf.memory().numTensors, during);
+  subject.dispose();
+  assertEquals([tf.memory().numTensors, tf.memory().numBytes], [before.numTensors, before.numBytes]);
 });
 
 const mistakes: readonly (readonly [args: string[], message: string])[] = [
