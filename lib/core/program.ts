@@ -9,11 +9,12 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A program under way; its standard input stays open. */
-export type Program = Deno.ChildProcess;
-
-/** @throws {Problem} when it cannot be started */
-export function startProgram(program: string, args: readonly string[], options: ProgramOptions): Program {
+/**
+ * A program under way; its standard input stays open.
+ *
+ * @throws {Problem} when it cannot be started
+ */
+export function startProgram(program: string, args: readonly string[], options: ProgramOptions): Deno.ChildProcess {
   const { purpose, why = "", env = {} } = options;
   try {
     const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Problem } from "../core/problem.ts";
+import { memberLines } from "./json.ts";
 
 /** What each row of a sheet of samples shows, from the top, by file: `pictures.json`. Columns are seeds. */
 export type PictureRows = Readonly<Record<string, readonly string[]>>;
@@ -7,10 +8,7 @@ export type PictureRows = Readonly<Record<string, readonly string[]>>;
 const schema = z.record(z.string(), z.array(z.string()));
 
 /** The text of `pictures.json`: one sheet a line. */
-export function printPictures(pictures: PictureRows): string {
-  const lines = Object.entries(pictures).map(([file, rows]) => `  ${JSON.stringify(file)}: ${JSON.stringify(rows)}`);
-  return `{\n${lines.join(",\n")}\n}\n`;
-}
+export const printPictures = (pictures: PictureRows): string => memberLines(pictures);
 
 /** @throws {Problem} when the text is not what `printPictures` gives; `path` is its name in messages. */
 export function parsePictures(path: string, text: string): PictureRows {

@@ -7,6 +7,7 @@ import { figures as metricInfos } from "../metrics/mod.ts";
 import { printRecipe } from "../recipes/print.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
+import { memberLines } from "../results/json.ts";
 import { printLosses } from "../results/losses.ts";
 import { differenceInfo, differenceName } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
@@ -43,7 +44,7 @@ export async function reportRun(
   await writeLosses(out, rows);
   await writeSamples(out, recipe, bench, rows);
   const searches = await searchLog(rows);
-  if (searches.length > 0) await writeFileAtomic(join(out, "guidance.json"), `{\n${searches.join(",\n")}\n}\n`);
+  if (Object.keys(searches).length > 0) await writeFileAtomic(join(out, "guidance.json"), memberLines(searches));
   const provenance = await collectProvenance({ recipe, overrides: options.overrides, engine: bench.engine, seconds });
   await writeProvenance(join(out, "provenance.json"), provenance);
   console.log(renderTerminal(figures, paper));
@@ -174,14 +175,14 @@ async function readPictures(folder: string) {
   return (await readSafetensors(join(folder, "pictures.safetensors"))).tensors;
 }
 
-/** Every probe of every search, one a line. */
-async function searchLog(rows: readonly RowPlan[]): Promise<readonly string[]> {
-  const lines: string[] = [];
+/** Every probe of every search, by what it was for. */
+async function searchLog(rows: readonly RowPlan[]): Promise<Readonly<Record<string, unknown>>> {
+  const searches: Record<string, unknown> = {};
   const add = async (name: string, { plan }: { plan: StagePlan }) => {
     const { search } = await readStage<StageFigures>(plan, "figures.json");
     if (!search) return;
     const probes = search.probes.map(({ weight, value }) => [Number(weight.toFixed(4)), Number(value.toFixed(3))]);
-    lines.push(`  ${JSON.stringify(name)}: ${JSON.stringify({ weight: search.weight, probes })}`);
+    searches[name] = { weight: search.weight, probes };
   };
   for (const { row, students, teacher } of rows) {
     for (const { seed, cells } of students) {
@@ -191,5 +192,5 @@ async function searchLog(rows: readonly RowPlan[]): Promise<readonly string[]> {
     }
     for (const figures of teacher?.figures ?? []) await add(`${row.name} teacher`, figures);
   }
-  return lines;
+  return searches;
 }
