@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../core/problem.ts";
-import { tf } from "../engine/mod.ts";
+import { tf, withProducts } from "../engine/mod.ts";
+import { type ProductType, productTypes } from "../engine/products.ts";
 import { drawData, imageTensor, labelTensor } from "./data_draw.ts";
 import { keep } from "./kept.ts";
 import type { NoiseScale } from "./noise_scale.ts";
@@ -25,6 +26,8 @@ const options = z.strictObject({
     .describe("The student's data: the clean x as in the paper, or the x + ηε′ that the teacher saw"),
   teacherLabel: z.enum(["datum", "student"]).default("datum")
     .describe("The teacher's label: the datum's own always, or what the student sees, ∅ where it is dropped"),
+  products: z.enum(productTypes).optional()
+    .describe("What factors of the teacher's matrix products are read in as it encodes, as in training"),
 }).check((context) => {
   const { sigma, whitening, teacherLabel, draws, pool } = context.value;
   const refuse = (key: "pool" | "whitening", message: string) =>
@@ -54,12 +57,13 @@ export const normalizingFlow: CouplingKind<typeof options> = {
   options,
   usesTeacher: true,
   async build(inputs, options): Promise<Coupling> {
-    const { dataset, flips, teacher } = inputs;
-    if (!teacher) {
+    const { dataset, flips } = inputs;
+    if (!inputs.teacher) {
       throw new Problem(
         "The coupling normalizingFlow has no teacher: name a normalizing flow under teacher in the recipe",
       );
     }
+    const teacher = options.products ? encodingIn(options.products, inputs.teacher) : inputs.teacher;
     const { facts, scale } = await scaleOf(inputs, teacher, options);
     const noising = { draws: options.draws, std: teacher.noiseStd, kept: inputs.rng.fork("keptNoise") };
     const pool = options.pool && options.draws !== "fresh"
@@ -88,15 +92,22 @@ export const normalizingFlow: CouplingKind<typeof options> = {
   },
 };
 
+/** `teacher`, with the matrix products of its encoding in `products`. */
+function encodingIn(products: ProductType, { flow, noiseStd }: Teacher): Teacher {
+  const encode: Teacher["flow"]["encode"] = (data, labels) => withProducts(products, () => flow.encode(data, labels));
+  return { flow: { ...flow, encode }, noiseStd };
+}
+
 /** The map from f to z, and the facts about it; fitted, or kept from before. */
-async function scaleOf(inputs: CouplingInputs, teacher: Teacher, { sigma, whitening, sigmaSamples }: Options): Promise<
+async function scaleOf(inputs: CouplingInputs, teacher: Teacher, options: Options): Promise<
   { facts: Coupling["facts"]; scale: NoiseScale }
 > {
+  const { sigma, whitening, sigmaSamples, products } = options;
   const whiten = whitening === "class";
   const fitted = await keep(
     inputs.cacheDir,
     whiten ? "whitening" : "sigma",
-    keyOf(inputs, teacher, whiten ? { whitening, sigmaSamples } : { sigma, sigmaSamples }),
+    keyOf(inputs, teacher, { ...(whiten ? { whitening } : { sigma }), sigmaSamples, products }),
     () => whiten ? fitWhitening(inputs, teacher, sigmaSamples) : fitSigma(inputs, teacher, sigma, sigmaSamples),
   );
   return { facts: fitted.facts, scale: whiten ? placeWhitening(fitted, inputs) : placeSigma(fitted, inputs) };

@@ -4,7 +4,7 @@ import { type Attribute, mustCompile } from "./attributes.ts";
 import type { TensorMetadata } from "./binding.ts";
 import { explained } from "./compiled.ts";
 import { isCompiled, recordedAs } from "./compiling.ts";
-import { type NativeEngine, nativeEngine, onGpu } from "./native.ts";
+import { type NativeEngine, nativeEngine } from "./native.ts";
 import { type ProductType, productType, withProducts } from "./products.ts";
 import { recordFunction } from "./recording.ts";
 import { type Tensor, type Tensors, tf } from "./tf.ts";
@@ -24,8 +24,7 @@ export interface Traced<Inputs extends Tensors, Outputs extends Tensors> {
 export interface TraceOptions {
   /**
    * Compile it with XLA, which joins element-wise operations, at some seconds a
-   * signature. Done where it was measured to be faster: on a GPU, and in float32
-   * on a CPU. What says in which order it is computed (`recomputed`) is never
+   * signature. What says in which order it is computed (`recomputed`) is never
    * compiled, since XLA would compute the same things once. Default false.
    */
   readonly compile?: boolean;
@@ -75,8 +74,7 @@ export function trace<Inputs extends Tensors, Outputs extends Tensors>(
     const sorted = Object.entries(inputs).sort(([a], [b]) => a < b ? -1 : 1);
     const shapes = sorted.map(([key, { dtype, shape }]) => `${key}:${dtype}[${shape}]`);
     const products = options.products ?? (forced === "bfloat16" ? forced : productType());
-    const chosen = options.compile === true && (onGpu() || products === "float32");
-    const compile = forced === "compiled" || (chosen && forced !== "recorded");
+    const compile = forced === "compiled" || (options.compile === true && forced !== "recorded");
     const signature = [...shapes, compile ? "compiled" : "", products].join(" ");
     let recording = recorded.get(signature);
     if (!recording) {

@@ -1,4 +1,4 @@
-import { apart, type Tensor, tf } from "../engine/mod.ts";
+import { apart, productType, type Tensor, tf } from "../engine/mod.ts";
 import { columnSums, product } from "./product.ts";
 
 /**
@@ -33,8 +33,8 @@ const affine = tf.customGrad((...inputs) => {
 
 function gradients(dy: Tensor, saved: Tensor[]): [dx: Tensor, dWeight: Tensor] {
   const [x, weight] = saved as [Tensor, Tensor];
-  // The factor that is read transposed is rearranged first: better the narrower one, and the result turned round.
-  const dWeight = dy.shape[1]! > x.shape[1]!
+  // In float32 the factor that is read transposed is rearranged first: better the narrower one, and the result turned round.
+  const dWeight = productType() === "float32" && dy.shape[1]! > x.shape[1]!
     ? tf.transpose(apart(product(x, dy, { a: true })))
     : product(dy, x, { a: true });
   return [product(dy, weight), dWeight];

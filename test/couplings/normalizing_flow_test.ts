@@ -4,7 +4,7 @@ import { hashOf } from "../../lib/core/hash.ts";
 import { createRng } from "../../lib/core/rng.ts";
 import { normalizingFlow } from "../../lib/couplings/mod.ts";
 import type { Pairs, Teacher } from "../../lib/couplings/types.ts";
-import { tf } from "../../lib/engine/mod.ts";
+import { tf, withProducts } from "../../lib/engine/mod.ts";
 import { testOnEngines } from "../engines.ts";
 import { greatest, momentsOf, randomTeacher, smallSet } from "./small_set.ts";
 
@@ -175,6 +175,37 @@ testOnEngines(
       assert(greatest(got!.map((value, k) => value - other![k]!)) > 1e-3, `row ${i} is the same with ∅`);
     });
     for (const coupling of [own, shared]) coupling.dispose();
+    teacher.dispose();
+  },
+);
+
+testOnEngines(
+  "normalizingFlow with products: bfloat16 encodes so, σ_f too; the embedded engine has none",
+  async (engine) => {
+    const teacher = randomTeacher();
+    if (engine === "wasm") {
+      await assertRejects(() => build(teacher, { products: "bfloat16" }), Problem, "products: float32");
+      teacher.dispose();
+      return;
+    }
+    const before = tf.memory().numTensors;
+    const exact = await build(teacher, {}), short = await build(teacher, { products: "bfloat16" });
+    const [one, other] = [
+      await bytesOf(await exact.sample(64, createRng(2))),
+      await bytesOf(await short.sample(64, createRng(2))),
+    ];
+    assertEquals([other.data, other.labels, other.index], [one.data, one.labels, one.index]);
+    const rows = await build(teacher, { products: "bfloat16", endpoint: "noised" });
+    const { noise, data, labels } = await bytesOf(await rows.sample(64, createRng(2)));
+    assertEquals(noise, other.noise);
+    const encoded = await withProducts("bfloat16", () => encode(teacher, data, labels));
+    assertEquals(noise, encoded.map((value, i) => value / short.sigma![i % dimension]!));
+    // Each of some ten products rounds its factors to 8 bits.
+    const apart = greatest(one.noise.map((z, i) => z - other.noise[i]!));
+    assert(apart > 1e-5 && apart < 0.1, `${apart}`);
+    assert(short.sigma!.some((sigma, i) => sigma !== exact.sigma![i]));
+    for (const coupling of [exact, short, rows]) coupling.dispose();
+    assertEquals(tf.memory().numTensors, before);
     teacher.dispose();
   },
 );

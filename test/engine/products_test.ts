@@ -3,6 +3,7 @@ import { createRng } from "../../lib/core/rng.ts";
 import { Problem } from "../../lib/core/problem.ts";
 import { openEngine, type Tensor, tf, trace, withProducts } from "../../lib/engine/mod.ts";
 import { onGpu } from "../../lib/engine/native.ts";
+import { linear } from "../../lib/nn/linear.ts";
 import { columnSums } from "../../lib/nn/product.ts";
 import { engines } from "../engines.ts";
 
@@ -15,6 +16,20 @@ function rounded(x: number): number {
   return new Float32Array(new Uint32Array([up & 0xffff0000]).buffer)[0]!;
 }
 
+/** The product of matrices of these sizes, in row order, each factor as `read`, in float64; and the sum of its parts' sizes. */
+function expected(a: Float32Array, b: Float32Array, [m, k, n]: readonly number[], read: (x: number) => number) {
+  return Array.from({ length: m! * n! }, (_, at) => {
+    const i = Math.floor(at / n!), j = at % n!;
+    let sum = 0, sizes = 0;
+    for (let l = 0; l < k!; l++) {
+      const part = read(a[i * k! + l]!) * read(b[l * n! + j]!);
+      sum += part;
+      sizes += Math.abs(part);
+    }
+    return { sum, sizes };
+  });
+}
+
 const rng = createRng(5), rows = 6, inner = 300, columns = 4;
 const left = rng.fork("left").normal(rows * inner), right = rng.fork("right").normal(inner * columns);
 const place = () => ({ a: tf.tensor2d(left, [rows, inner]), b: tf.tensor2d(right, [inner, columns]) });
@@ -23,16 +38,7 @@ const place = () => ({ a: tf.tensor2d(left, [rows, inner]), b: tf.tensor2d(right
  * Products of rounded factors in float64, and what they are sums of without signs: a float32 sum and one rounding of
  * it may differ from the one by 2⁻⁸, a sum of rounded parts, as on a GPU, by 2⁻⁸ of the other.
  */
-const exact = Array.from({ length: rows * columns }, (_, at) => {
-  const i = Math.floor(at / columns), j = at % columns;
-  let sum = 0, sizes = 0;
-  for (let k = 0; k < inner; k++) {
-    const product = rounded(left[i * inner + k]!) * rounded(right[k * columns + j]!);
-    sum += product;
-    sizes += Math.abs(product);
-  }
-  return { sum, sizes };
-});
+const exact = expected(left, right, [rows, inner, columns], rounded);
 
 for (const way of ["eager", "recorded"] as const) {
   Deno.test(
@@ -55,6 +61,89 @@ for (const way of ["eager", "recorded"] as const) {
     },
   );
 }
+
+// `engines` has opened the native one.
+const compiledOnProcessor = { ignore: !native || onGpu() };
+
+Deno.test(
+  "compiled for a processor, bfloat16 rounds the factors of a product of matrices, whichever way round, and nothing else",
+  compiledOnProcessor,
+  async () => {
+    await openEngine("native");
+    const before = tf.memory().numTensors, options = { compile: true, products: "bfloat16" } as const;
+    const sizes = [[1, 1, 1], [1, 7, 5], [5, 1, 7], [7, 5, 1], [16, 32, 16], [17, 300, 33], [64, 100, 48], [
+      3,
+      64,
+      256,
+    ]];
+    for (const [m, k, n] of sizes as [number, number, number][]) {
+      const a = createRng(6).normal(m * k), b = createRng(7).normal(k * n);
+      const right = expected(a, b, [m, k, n], rounded);
+      for (const [turnA, turnB] of [[false, false], [false, true], [true, false], [true, true]] as const) {
+        // Factors that were turned round by an operation before are XLA's to join with the product.
+        const multiply = trace("compiled products", ({ a, b }: { a: Tensor; b: Tensor }) => ({
+          read: tf.matMul(turnA ? tf.transpose(a).add(0) : a, turnB ? tf.transpose(b).add(0) : b, turnA, turnB),
+          turned: tf.matMul(
+            turnA ? tf.transpose(tf.transpose(a).add(0)) : a,
+            turnB ? tf.transpose(tf.transpose(b)) : b,
+          ),
+        }), options);
+        const given = { a: tf.tensor2d(a, [m, k]), b: tf.tensor2d(b, [k, n]) }, made = multiply(given);
+        for (const y of [made.read, made.turned]) {
+          const values = await y.data<"float32">();
+          assertEquals(y.shape, [m, n]);
+          right.forEach(({ sum, sizes }, i) => assertAlmostEquals(values[i]!, sum, 2 ** -22 * (sizes + 1)));
+          assert(m * n < 16 || values.some((x) => x !== rounded(x)), "the result is rounded");
+        }
+        tf.dispose([given, made]);
+      }
+    }
+    assertEquals(tf.memory().numTensors, before);
+  },
+);
+
+Deno.test(
+  "compiled for a processor, a map's gradients are products in bfloat16, its bias's sums and stacks of matrices are not",
+  compiledOnProcessor,
+  async () => {
+    await openEngine("native");
+    for (const [rows, width, out] of [[48, 32, 64], [48, 64, 32]] as [number, number, number][]) {
+      const [x, weight, dy] = [rows * width, out * width, rows * out].map((size, i) => createRng(8 + i).normal(size));
+      const run = trace("compiled gradients", ({ x, weight, bias, dy }: Record<string, Tensor>) => {
+        const [dx, dWeight, dBias] = tf.grads((x, weight, bias) => linear(x!, weight!, bias!))(
+          [x!, weight!, bias!],
+          dy!,
+        );
+        const stack = tf.matMul(tf.stack([x!, x!]), tf.stack([weight!, weight!]), false, true);
+        return { dx: dx!, dWeight: dWeight!, dBias: dBias!, stack };
+      }, { compile: true, products: "bfloat16" });
+      const given = {
+        x: tf.tensor2d(x!, [rows, width]),
+        weight: tf.tensor2d(weight!, [out, width]),
+        bias: tf.zeros([out]),
+        dy: tf.tensor2d(dy!, [rows, out]),
+      };
+      const made = run(given),
+        turned = (matrix: Float32Array, columns: number) =>
+          Float32Array.from(matrix, (_, at) => {
+            const height = matrix.length / columns;
+            return matrix[(at % height) * columns + Math.floor(at / height)]!;
+          });
+      const exactly = (x: number) => x;
+      const right = {
+        dx: expected(dy!, weight!, [rows, out, width], rounded),
+        dWeight: expected(turned(dy!, out), x!, [out, rows, width], rounded),
+        dBias: expected(new Float32Array(rows).fill(1), dy!, [1, rows, out], exactly),
+        stack: expected(x!, turned(weight!, width), [rows, width, out], exactly),
+      };
+      for (const [name, values] of Object.entries(right)) {
+        const found = await made[name as keyof typeof made].data<"float32">();
+        values.forEach(({ sum, sizes }, i) => assertAlmostEquals(found[i]!, sum, 2 ** -22 * (sizes + 1), name));
+      }
+      tf.dispose([given, made]);
+    }
+  },
+);
 
 Deno.test(
   { name: "bfloat16 multiplies stacks of matrices and leaves column sums alone", ignore: !native },

@@ -187,12 +187,12 @@ const inPlace = ({ x }: Record<string, Tensor>) => ({
 });
 const onProcessor = { ignore: nativeEngine()?.binding.isUsingGpuDevice() ?? true };
 
-Deno.test("only what is computed in float32 and in no order of its own is compiled", onProcessor, () => {
+Deno.test("only what is computed in no order of its own is compiled, in either type of products", onProcessor, () => {
   const x = tf.ones([2, 2]);
   const options = { compile: true };
   const asks = () => trace("asks", inPlace, options)({ x });
   assertThrows(asks, Error, "XLA");
-  assertEquals([...withProducts("bfloat16", asks).y!.dataSync()], [1, 1, 0, 0]);
+  assertThrows(() => withProducts("bfloat16", asks), Error, "XLA");
   const gradient = (x: Tensor) => tf.grad((x: Tensor) => recomputed(({ x }) => tf.square(x!))({ x }).sum())(x);
   const ordered = trace("ordered", (given) => ({ ...inPlace(given), gradient: gradient(given.x!) }), options);
   assertEquals([...ordered({ x }).gradient!.dataSync()], [2, 2, 2, 2]);
