@@ -1,4 +1,4 @@
-import { type BenchCaseReport, type BenchReport, defaultWay } from "../results/bench.ts";
+import { type BenchCaseReport, type BenchReport, comparedWay, defaultWay } from "../results/bench.ts";
 import { markdownTable } from "./markdown_table.ts";
 
 /** A benchmark as Markdown: what was measured on what, then a table a shape. */
@@ -33,7 +33,9 @@ export function benchTable(report: BenchReport): string {
       after.toFixed(1)
     } after. Times are medians of ${report.rounds} rounds ` +
     `in milliseconds a call ± half the distance of their quartiles; samples a second in brackets. "÷ X" is the time ` +
-    `of ${defaultWay} over that of X, the median of the rounds' ratios: below 1 it is faster than X; in brackets the ratio of the processor time of all ` +
+    `of ${defaultWay} over that of X, the median of the rounds' ratios: below 1 it is faster than X; ${
+      others.some((way) => comparedWay(way) !== defaultWay) ? "where X is another's bf16, that of our bf16; " : ""
+    }in brackets the ratio of the processor time of all ` +
     `threads, which a busy machine changes less. "Of peak" counts ` +
     `matrix products alone.`,
     "",

@@ -37,7 +37,7 @@ const schema = z.strictObject({
     name: z.string(),
     samples: z.int().optional(),
     variants: z.record(z.string(), variant),
-    /** The default way's time over that of each other, round by round: quartiles and median. */
+    /** The time of `comparedWay` over that of each way, round by round: quartiles and median. */
     ratios: z.record(z.string(), z.strictObject({ ...spread, processor: z.number() })),
     /** The matrix products' share of the measured peak, in the default way. */
     ofPeak: z.number().optional(),
@@ -53,8 +53,14 @@ const schema = z.strictObject({
 export type BenchReport = z.output<typeof schema>;
 export type BenchCaseReport = BenchReport["cases"][number];
 
-/** The way in which runs compute: all ratios are its time over another's. */
+/** The way in which runs compute: ratios are its time over another's. */
 export const defaultWay = "traced";
+
+/** What ends the names of others' ways that multiply in bfloat16. */
+export const inBfloat16 = " bf16";
+
+/** The way of ours that `way` is compared with. */
+export const comparedWay = (way: string): string => way.endsWith(inBfloat16) ? "bf16" : defaultWay;
 
 /** @throws {Problem} when the text is not a report; `path` is its name in the message. */
 export function parseBench(path: string, text: string): BenchReport {

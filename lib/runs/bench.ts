@@ -1,17 +1,17 @@
 import process from "node:process";
 import { git } from "../core/git.ts";
 import { withProgress } from "../core/terminal.ts";
-import { type Engine, type Execution, forceExecution, openEngine, tf } from "../engine/mod.ts";
+import { type Engine, type Execution, forceExecution, openEngine, type ProductType, tf } from "../engine/mod.ts";
 import { onGpu } from "../engine/native.ts";
 import { type Contender, quartiles, type Timed, timeInTurns } from "../metrics/timing.ts";
-import { type BenchCaseReport, type BenchReport, defaultWay } from "../results/bench.ts";
+import { type BenchCaseReport, type BenchReport, comparedWay, defaultWay, inBfloat16 } from "../results/bench.ts";
 import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
 import { type BenchCase, benchCases, productCase } from "./bench_cases.ts";
 import { peakMemory, startUp } from "./bench_process.ts";
 import { stepFlops } from "./bench_flops.ts";
 import { type shapeNames, shapeOf } from "./bench_shapes.ts";
 import type { BenchSubject } from "./bench_subjects.ts";
-import type { PyTorch } from "./pytorch.ts";
+import type { PyTorch, PyTorchVariant } from "./pytorch.ts";
 
 /** The ways in which our side runs. */
 export const ways = ["eager", "recorded", "traced", "xla", "bf16", "wasm"] as const;
@@ -46,18 +46,19 @@ export async function runBench(engine: Engine, options: BenchOptions): Promise<B
   for (const name of options.shapes) entries.push(...await entriesOf(name, options.cases, own, native));
   const side = options.shapes.includes("tiny") ? 64 : onGpu() ? 8192 : 1024, product = productCase(side);
   const productWays = own.filter((way) => way === defaultWay || way === "wasm");
-  const contendersOf = (found: BenchCase, here: number) => here + (options.pytorch && found.pytorch ? 2 : 0);
+  const contendersOf = (found: BenchCase, here: readonly Way[]) =>
+    here.length + Object.keys(torchContenders(found, here, options.pytorch)).length;
   const turns = (options.rounds + 1) *
     entries.reduce(
-      (sum, { found, here }) => sum + contendersOf(found, here.length),
-      contendersOf(product, productWays.length),
+      (sum, { found, here }) => sum + contendersOf(found, here),
+      contendersOf(product, productWays),
     );
   return await withProgress("bench", turns, "turns", async (onProgress) => {
     let done = 0;
     const time = async (found: BenchCase, here: readonly Way[], label: string) => {
       const subjects = subjectsOf(found, here, native);
       const tensors = tf.memory().numTensors;
-      const timed = await timeInTurns({ ...subjects.contenders, ...torchContenders(found, options.pytorch) }, {
+      const timed = await timeInTurns({ ...subjects.contenders, ...torchContenders(found, here, options.pytorch) }, {
         rounds: options.rounds,
         turnSeconds: options.turnSeconds,
         onTurn: (way) => onProgress(++done, `${label}, ${way}`),
@@ -154,12 +155,23 @@ function subjectsOf(found: BenchCase, here: readonly Way[], native: boolean) {
   };
 }
 
-function torchContenders(found: BenchCase, pytorch: PyTorch | undefined): Record<string, Contender> {
-  const same = found.pytorch;
+/** PyTorch in float32, and where we run in bfloat16 too, beside that. */
+function torchContenders(
+  { pytorch: same }: BenchCase,
+  here: readonly Way[],
+  pytorch: PyTorch | undefined,
+): Record<string, Contender> {
   if (!pytorch || !same) return {};
+  const contender = (...[variant, products]: [PyTorchVariant, ProductType]): Contender => ({
+    run: (calls) => pytorch.run(same, variant, products, calls),
+  });
   return {
-    "PyTorch": { run: (calls) => pytorch.run(same, "eager", calls) },
-    "torch.compile": { run: (calls) => pytorch.run(same, "compile", calls) },
+    "PyTorch": contender("eager", "float32"),
+    "torch.compile": contender("compile", "float32"),
+    ...(here.includes("bf16") && {
+      [`PyTorch${inBfloat16}`]: contender("eager", "bfloat16"),
+      [`torch.compile${inBfloat16}`]: contender("compile", "bfloat16"),
+    }),
   };
 }
 
@@ -171,13 +183,13 @@ function caseReport(
   peak: number | undefined,
 ): Omit<BenchCaseReport, "leaked"> {
   const own = timed[defaultWay];
-  const ratios = own === undefined || own instanceof Error ? {} : Object.fromEntries(
-    Object.entries(timed).flatMap(([way, result]) =>
-      way === defaultWay || result instanceof Error ? [] : [[way, {
-        ...quartiles(own.seconds.map((seconds, round) => seconds / result.seconds[round]!)),
-        processor: quartiles(own.processor.map((seconds, round) => seconds / result.processor[round]!)).median,
-      }]]
-    ),
+  const ratios = Object.fromEntries(
+    Object.entries(timed).flatMap(([way, result]) => {
+      const ours = timed[comparedWay(way)];
+      if (way === defaultWay || result instanceof Error || ours === undefined || ours instanceof Error) return [];
+      const of = (key: "seconds" | "processor") => quartiles(ours[key].map((one, round) => one / result[key][round]!));
+      return [[way, { ...of("seconds"), processor: of("processor").median }]];
+    }),
   );
   const variants = Object.fromEntries(
     Object.entries(timed).map(([way, result]) => {

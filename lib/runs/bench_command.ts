@@ -26,7 +26,8 @@ ${shapeNames.map((name) => `                      ${name.padEnd(9)} ${shapeOf(na
   --ways A,B        of ${ways.join(", ")}: operation by operation;
                     recorded as one function; as runs do it, which is that with some of it compiled; all compiled with
                     XLA; as runs do it with matrix products in bfloat16; WebAssembly. Default all
-  --against pytorch the same in PyTorch. The first time this makes a Python environment in the cache folder (some GB)
+  --against pytorch the same in PyTorch, and with its autocast where bf16 is among the ways. The first time this makes a
+                    Python environment in the cache folder (some GB)
   --python FILE     a Python of yours that has torch, instead
   --rounds N        turns of each; default 15          --seconds S   length of a turn; default 0.2
   --threads N       for ours and PyTorch alike; default all. One, with the processor times, on a busy machine

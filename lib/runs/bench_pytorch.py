@@ -2,8 +2,8 @@
 
 Reads one JSON object a line from standard input and answers each with one line. A first line
 {"threads": n, "device": "cpu" or "cuda"} says what to run on and is answered with the version. Then
-{"case": {...}, "variant": "eager" or "compile", "calls": n} runs a case n times, as the
-benchmark's own side runs it, and is answered with {"processor": seconds of processor time, all threads, of one call} or {"error": "..."}.
+{"case": {...}, "variant": "eager" or "compile", "products": "float32" or "bfloat16", "calls": n} runs a case n times, as
+the benchmark's own side runs it, in bfloat16 with autocast, and is answered with {"processor": seconds of processor time, all threads, of one call} or {"error": "..."}.
 Cases stay in memory: the first call of each also builds (and compiles) it.
 """
 
@@ -274,12 +274,15 @@ def answer(request, built):
         torch.set_num_threads(request["threads"])
         torch.set_default_device(request["device"])
         return {"version": torch.__version__, "threads": torch.get_num_threads()}
-    key = json.dumps([request["case"], request["variant"]], sort_keys=True)
+    key = json.dumps([request[part] for part in ("case", "variant", "products")], sort_keys=True)
     if key not in built:
         built[key] = build(request["case"], request["variant"])
     start = time.process_time()
+    device, short = torch.get_default_device().type, request["products"] == "bfloat16"
     for _ in range(request["calls"]):
-        built[key]()
+        # Anew for each call: it keeps what it rounded, weights among it, until it ends.
+        with torch.autocast(device, torch.bfloat16, enabled=short):
+            built[key]()
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return {"processor": (time.process_time() - start) / request["calls"]}

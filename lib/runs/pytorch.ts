@@ -4,15 +4,24 @@ import { Problem } from "../core/problem.ts";
 import { runProgram, startProgram } from "../core/program.ts";
 import { say } from "../core/terminal.ts";
 import { cacheFolder } from "../engine/locate.ts";
+import type { ProductType } from "../engine/products.ts";
 
 const version = "2.15.0";
 const script = new URL("./bench_pytorch.py", import.meta.url).pathname;
+
+/** As PyTorch runs it, operation by operation or with `torch.compile`. */
+export type PyTorchVariant = "eager" | "compile";
 
 /** A PyTorch process that answers the benchmark's requests. */
 export interface PyTorch {
   readonly version: string;
   /** Runs a case `calls` times; gives the processor seconds of a call. @throws {Error} with PyTorch's own message. */
-  run(pytorchCase: Readonly<Record<string, unknown>>, variant: "eager" | "compile", calls: number): Promise<number>;
+  run(
+    pytorchCase: Readonly<Record<string, unknown>>,
+    variant: PyTorchVariant,
+    products: ProductType,
+    calls: number,
+  ): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -77,8 +86,8 @@ export async function openPyTorch(python: string, threads: number, device: "cpu"
   const { version } = await ask({ threads, device });
   return {
     version: String(version),
-    async run(pytorchCase, variant, calls) {
-      const { error, processor } = await ask({ case: pytorchCase, variant, calls });
+    async run(pytorchCase, variant, products, calls) {
+      const { error, processor } = await ask({ case: pytorchCase, variant, products, calls });
       if (error !== undefined) throw new Error(String(error));
       return Number(processor);
     },

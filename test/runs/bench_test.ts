@@ -1,9 +1,9 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { tf } from "../../lib/engine/mod.ts";
-import { parseBench } from "../../lib/results/bench.ts";
+import { type BenchCaseReport, parseBench } from "../../lib/results/bench.ts";
 import { multiplying } from "../../lib/runs/bench_subjects.ts";
-import { testOnEngines } from "../engines.ts";
+import { engines, testOnEngines } from "../engines.ts";
 import { openWorkspace } from "./workspace.ts";
 
 async function bench(...args: string[]) {
@@ -52,6 +52,27 @@ Deno.test("bench times every case in every way beside PyTorch, leaks nothing, an
     assert(!("failed" in step) && step.processor === 250);
     assertEquals(report.pytorch, "0.0.0");
     assert(report.peakMegabytes > 0 && Object.values(report.start).every(({ median }) => median > 0));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("bench compares bfloat16 with PyTorch's", { ignore: !engines.includes("native") }, async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const python = join(folder, "python");
+    await Deno.writeTextFile(python, stand, { mode: 0o755 });
+    const args = "--shapes tiny --ways traced,bf16 --rounds 1 --seconds 0.001 --quiet --json --against pytorch".split(
+      " ",
+    );
+    const { code, out } = await bench(...args, "--cases", "train FM", "--python", python);
+    assertEquals(code, 0);
+    const [{ variants, ratios }] = parseBench("standard output", out).cases as [BenchCaseReport];
+    assertEquals(Object.keys(ratios), ["bf16", "PyTorch", "torch.compile", "PyTorch bf16", "torch.compile bf16"]);
+    const timeOf = (way: string) => (variants[way] as { median: number }).median;
+    for (const [other, own] of [["bf16", "traced"], ["PyTorch", "traced"], ["PyTorch bf16", "bf16"]] as const) {
+      assertAlmostEquals(ratios[other]!.median, timeOf(own) / timeOf(other), 1e-9, other);
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
