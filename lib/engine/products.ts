@@ -15,10 +15,11 @@ export function productType(): ProductType {
 /**
  * Runs `body`, recorded or eager, with factors of matrix products rounded to
  * `type`; sums and all that is no product stay float32. Compiled for a processor
- * that is all that bfloat16 means, and stacks of matrices, as in attention, stay
- * float32. Elsewhere the result of a product is rounded as well, to its 8 bits,
- * 0.4 % of a value at most; so may be the parts of its sum that a GPU computes
- * apart. The embedded engine knows float32 alone.
+ * that is all that bfloat16 means; stacks of matrices, as in attention, stay
+ * float32, and the transpose of a product must not by itself be a result, which
+ * is an error of XLA's. Elsewhere the result of a product is rounded as well, to
+ * its 8 bits, 0.4 % of a value at most; so may be the parts of its sum that a GPU
+ * computes apart. The embedded engine knows float32 alone.
  *
  * @throws {Problem} for bfloat16 on the embedded engine
  */

@@ -3,7 +3,8 @@
 Reads one JSON object a line from standard input and answers each with one line. A first line
 {"threads": n, "device": "cpu" or "cuda"} says what to run on and is answered with the version. Then
 {"case": {...}, "variant": "eager" or "compile", "products": "float32" or "bfloat16", "calls": n} runs a case n times, as
-the benchmark's own side runs it, in bfloat16 with autocast, and is answered with {"processor": seconds of processor time, all threads, of one call} or {"error": "..."}.
+the benchmark's own side runs it, in bfloat16 with autocast, and is answered with {"processor": seconds of processor time,
+all threads, of one call} or {"error": "..."}.
 Cases stay in memory: the first call of each also builds (and compiles) it.
 """
 
