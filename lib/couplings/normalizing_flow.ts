@@ -1,7 +1,6 @@
 import * as z from "zod";
 import { Problem } from "../core/problem.ts";
-import { tf, withProducts } from "../engine/mod.ts";
-import { type ProductType, productTypes } from "../engine/products.ts";
+import { type ProductType, productTypes, tf, withProducts } from "../engine/mod.ts";
 import { drawData, imageTensor, labelTensor } from "./data_draw.ts";
 import { keep } from "./kept.ts";
 import type { NoiseScale } from "./noise_scale.ts";

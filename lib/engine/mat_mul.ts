@@ -53,17 +53,17 @@ export function registerMatMul(): void {
 function compiledInBfloat16({ inputs: { a, b }, attrs: { transposeA, transposeB }, backend }: MatMulArguments) {
   const { float32, bfloat16, int32 } = ElementType;
   const run = (name: string, attributes: Attribute[], inputs: number[]) =>
-    backend.binding.executeOp(name, attributes, inputs, 1)[0]!.id;
+    backend.binding.executeOp(name, attributes, inputs, 1)[0]!;
   const list = (values: number[]) => backend.getInputTensorIds([tf.tensor1d(values, "int32")])[0]!;
   const rounded = (x: Tensor, turned: boolean) => {
-    let id = cast(backend.binding, backend.getInputTensorIds([x])[0]!, float32, bfloat16).id;
+    let { id } = cast(backend.binding, backend.getInputTensorIds([x])[0]!, float32, bfloat16);
     const types = (key: string) => [typeAttribute("T", bfloat16), typeAttribute(key, int32)];
-    if (turned) id = run("Transpose", types("Tperm"), [id, list([1, 0])]);
+    if (turned) ({ id } = run("Transpose", types("Tperm"), [id, list([1, 0])]));
     // What turns a matrix round leaves it where it lies, until it is given its shape again.
-    return run("Reshape", types("Tshape"), [id, list(turned ? x.shape.toReversed() : x.shape)]);
+    return run("Reshape", types("Tshape"), [id, list(turned ? x.shape.toReversed() : x.shape)]).id;
   };
   // Otherwise XLA would read the first factor as it lay before, and then find that it cannot.
-  const first = run("XlaOptimizationBarrier", [typeAttribute("T", [bfloat16])], [rounded(a, transposeA)]);
+  const first = run("XlaOptimizationBarrier", [typeAttribute("T", [bfloat16])], [rounded(a, transposeA)]).id;
   // `xla.DotDimensionNumbers`: the axis of each that is summed over.
   const axes = String.fromCharCode(0o12, 1, 1, 0o22, 1, transposeB ? 1 : 0);
   const product = run("XlaDotV2", [
@@ -73,8 +73,7 @@ function compiledInBfloat16({ inputs: { a, b }, attrs: { transposeA, transposeB 
     { name: "dimension_numbers", type: AttributeKind.string, value: axes },
     { name: "precision_config", type: AttributeKind.string, value: "" },
   ], [first, rounded(b, false)]);
-  const shape = [a.shape[transposeA ? 1 : 0]!, b.shape[transposeB ? 0 : 1]!];
-  return backend.createOutputTensor({ id: product, shape, dtype: float32 });
+  return backend.createOutputTensor(product);
 }
 
 /** The operation on its inputs rounded to bfloat16, its result in float32 again. */

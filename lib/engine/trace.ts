@@ -38,8 +38,8 @@ let forced: Execution | undefined;
 
 /**
  * Runs every traced function operation by operation (`eager`), as recorded
- * (`recorded`), compiled with XLA (`compiled`), or as recorded with its matrix
- * products in `bfloat16`, from here on, so that the ways can be timed against
+ * (`recorded`), compiled with XLA (`compiled`), or as its code says but for its
+ * matrix products, in `bfloat16`, from here on, so that the ways can be timed against
  * each other, or a short run be spared compiling; `undefined` ends that. The
  * embedded engine is always eager and in float32.
  */

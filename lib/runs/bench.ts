@@ -162,7 +162,7 @@ function torchContenders(
   pytorch: PyTorch | undefined,
 ): Record<string, Contender> {
   if (!pytorch || !same) return {};
-  const contender = (...[variant, products]: [PyTorchVariant, ProductType]): Contender => ({
+  const contender = (variant: PyTorchVariant, products: ProductType): Contender => ({
     run: (calls) => pytorch.run(same, variant, products, calls),
   });
   return {

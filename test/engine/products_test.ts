@@ -6,6 +6,8 @@ import { onGpu } from "../../lib/engine/native.ts";
 import { linear } from "../../lib/nn/linear.ts";
 import { columnSums } from "../../lib/nn/product.ts";
 import { engines } from "../engines.ts";
+import * as f64 from "./float64.ts";
+import type { Dense } from "./float64.ts";
 
 const native = engines.includes("native");
 
@@ -16,18 +18,16 @@ function rounded(x: number): number {
   return new Float32Array(new Uint32Array([up & 0xffff0000]).buffer)[0]!;
 }
 
-/** The product of matrices of these sizes, in row order, each factor as `read`, in float64; and the sum of its parts' sizes. */
-function expected(a: Float32Array, b: Float32Array, [m, k, n]: readonly number[], read: (x: number) => number) {
-  return Array.from({ length: m! * n! }, (_, at) => {
-    const i = Math.floor(at / n!), j = at % n!;
-    let sum = 0, sizes = 0;
-    for (let l = 0; l < k!; l++) {
-      const part = read(a[i * k! + l]!) * read(b[l * n! + j]!);
-      sum += part;
-      sizes += Math.abs(part);
-    }
-    return { sum, sizes };
-  });
+const matrix = (data: Float32Array, columns: number): Dense => ({
+  shape: [data.length / columns, columns],
+  data: Float64Array.from(data),
+});
+
+/** The product of matrices, each read as `read`, in row order and float64; and the sums of its parts' sizes. */
+function expected(a: Dense, b: Dense, read: (x: number) => number) {
+  const [x, y] = [f64.map(a, read), f64.map(b, read)] as const;
+  const sizes = f64.matMul(f64.map(x, Math.abs), f64.map(y, Math.abs)).data;
+  return Array.from(f64.matMul(x, y).data, (sum, i) => ({ sum, sizes: sizes[i]! }));
 }
 
 const rng = createRng(5), rows = 6, inner = 300, columns = 4;
@@ -38,7 +38,7 @@ const place = () => ({ a: tf.tensor2d(left, [rows, inner]), b: tf.tensor2d(right
  * Products of rounded factors in float64, and what they are sums of without signs: a float32 sum and one rounding of
  * it may differ from the one by 2⁻⁸, a sum of rounded parts, as on a GPU, by 2⁻⁸ of the other.
  */
-const exact = expected(left, right, [rows, inner, columns], rounded);
+const exact = expected(matrix(left, inner), matrix(right, columns), rounded);
 
 for (const way of ["eager", "recorded"] as const) {
   Deno.test(
@@ -71,14 +71,10 @@ Deno.test(
   async () => {
     await openEngine("native");
     const before = tf.memory().numTensors, options = { compile: true, products: "bfloat16" } as const;
-    const sizes = [[1, 1, 1], [1, 7, 5], [5, 1, 7], [7, 5, 1], [16, 32, 16], [17, 300, 33], [64, 100, 48], [
-      3,
-      64,
-      256,
-    ]];
-    for (const [m, k, n] of sizes as [number, number, number][]) {
+    const thin = [[1, 1, 1], [1, 7, 5], [5, 1, 7], [7, 5, 1]], full = [[16, 32, 16], [17, 300, 33], [64, 100, 48]];
+    for (const [m, k, n] of [...thin, ...full, [3, 64, 256]] as [number, number, number][]) {
       const a = createRng(6).normal(m * k), b = createRng(7).normal(k * n);
-      const right = expected(a, b, [m, k, n], rounded);
+      const right = expected(matrix(a, k), matrix(b, n), rounded);
       for (const [turnA, turnB] of [[false, false], [false, true], [true, false], [true, true]] as const) {
         // Factors that were turned round by an operation before are XLA's to join with the product.
         const multiply = trace("compiled products", ({ a, b }: { a: Tensor; b: Tensor }) => ({
@@ -123,18 +119,13 @@ Deno.test(
         bias: tf.zeros([out]),
         dy: tf.tensor2d(dy!, [rows, out]),
       };
-      const made = run(given),
-        turned = (matrix: Float32Array, columns: number) =>
-          Float32Array.from(matrix, (_, at) => {
-            const height = matrix.length / columns;
-            return matrix[(at % height) * columns + Math.floor(at / height)]!;
-          });
-      const exactly = (x: number) => x;
+      const made = run(given), exactly = (x: number) => x;
+      const [dOut, points, map] = [matrix(dy!, out), matrix(x!, width), matrix(weight!, width)];
       const right = {
-        dx: expected(dy!, weight!, [rows, out, width], rounded),
-        dWeight: expected(turned(dy!, out), x!, [out, rows, width], rounded),
-        dBias: expected(new Float32Array(rows).fill(1), dy!, [1, rows, out], exactly),
-        stack: expected(x!, turned(weight!, width), [rows, width, out], exactly),
+        dx: expected(dOut, map, rounded),
+        dWeight: expected(f64.swap(dOut), points, rounded),
+        dBias: expected(matrix(new Float32Array(rows).fill(1), rows), dOut, exactly),
+        stack: expected(points, f64.swap(map), exactly),
       };
       for (const [name, values] of Object.entries(right)) {
         const found = await made[name as keyof typeof made].data<"float32">();

@@ -62,10 +62,8 @@ Deno.test("bench compares bfloat16 with PyTorch's", { ignore: !engines.includes(
   try {
     const python = join(folder, "python");
     await Deno.writeTextFile(python, stand, { mode: 0o755 });
-    const args = "--shapes tiny --ways traced,bf16 --rounds 1 --seconds 0.001 --quiet --json --against pytorch".split(
-      " ",
-    );
-    const { code, out } = await bench(...args, "--cases", "train FM", "--python", python);
+    const args = "--shapes tiny --ways traced,bf16 --rounds 1 --seconds 0.001 --quiet --json".split(" ");
+    const { code, out } = await bench(...args, "--cases", "train FM", "--against", "pytorch", "--python", python);
     assertEquals(code, 0);
     const [{ variants, ratios }] = parseBench("standard output", out).cases as [BenchCaseReport];
     assertEquals(Object.keys(ratios), ["bf16", "PyTorch", "torch.compile", "PyTorch bf16", "torch.compile bf16"]);
