@@ -1,7 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
-import { cpu } from "./device.ts";
+import { cpu, cpuFlags } from "./device.ts";
 import { addFlag, setDefault, xlaOptions } from "./flags.ts";
 import { cacheFolder, type Library } from "./locate.ts";
 import { varint } from "./protobuf.ts";
@@ -53,12 +53,6 @@ export function explained(error: unknown): unknown {
     `Cannot keep a compiled function in ${folder}: ${reason}; make room there, or set NFM_COMPILED=none to keep none`,
     { cause: error, exitCode: 74 },
   );
-}
-
-/** The instruction sets, where the system tells. */
-async function cpuFlags(): Promise<string> {
-  const text = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
-  return /^(?:flags|Features)\s*:(.*)$/m.exec(text)?.[1] ?? "";
 }
 
 /** Removes damaged files, which would end a run, and the oldest of too many. */

@@ -22,15 +22,28 @@ export function cpu(): Cpu {
   return { name, threads: navigator.hardwareConcurrency, memoryBytes: os.totalmem() };
 }
 
+/** What the processor can do, as Linux names it (`avx2`, `asimd`); elsewhere nothing. */
+export async function cpuFlags(): Promise<readonly string[]> {
+  if (Deno.build.os !== "linux") return [];
+  // Deno reads nothing below /proc without all permissions.
+  const text = await outputOf("cat", ["/proc/cpuinfo"]);
+  return /^(?:flags|Features)\s*:(.*)$/m.exec(text)?.[1]?.trim().split(/\s+/) ?? [];
+}
+
 /** The NVIDIA GPUs, as `nvidia-smi` lists them; none where there is no driver, or this task may not ask. */
 export async function nvidiaGpus(): Promise<readonly Gpu[]> {
+  const query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"];
+  return parseGpus(await outputOf("nvidia-smi", query));
+}
+
+/** What a program writes; nothing where it fails, is not there or this task may not run it. */
+async function outputOf(program: string, args: string[]): Promise<string> {
   try {
-    const query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"];
-    const asked = new Deno.Command("nvidia-smi", { args: query, stdin: "null", stdout: "piped", stderr: "null" });
+    const asked = new Deno.Command(program, { args, stdin: "null", stdout: "piped", stderr: "null" });
     const { success, stdout } = await asked.output();
-    return success ? parseGpus(new TextDecoder().decode(stdout)) : [];
+    return success ? new TextDecoder().decode(stdout) : "";
   } catch {
-    return [];
+    return "";
   }
 }
 

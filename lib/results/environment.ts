@@ -2,6 +2,7 @@ import { cpus, totalmem } from "node:os";
 import { z } from "zod";
 import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
+import { cpuFlags } from "../engine/device.ts";
 import type { Engine } from "../engine/types.ts";
 import { parseJson } from "./json.ts";
 
@@ -12,6 +13,8 @@ export interface Environment {
   readonly v8: string;
   readonly system: string;
   readonly cpu: string;
+  /** The vector instructions, sorted, where the system tells: clouds give unlike processors one name. */
+  readonly instructions?: readonly string[];
   readonly cores: number;
   /** GiB, rounded. */
   readonly memory: number;
@@ -28,17 +31,24 @@ export interface Environment {
 /** This machine with the engine that is open. */
 export async function describeEnvironment(engine: Engine): Promise<Environment> {
   const { kind, version, device, threads } = engine;
+  const instructions = vectorInstructions(await cpuFlags());
   return {
     deno: Deno.version.deno,
     typescript: Deno.version.typescript,
     v8: Deno.version.v8,
     system: `${Deno.build.os} ${Deno.build.arch}`,
     cpu: cpus()[0]?.model.trim() ?? "unknown",
+    ...(instructions.length > 0 ? { instructions } : {}),
     cores: cpus().length,
     memory: Math.round(totalmem() / 2 ** 30),
     engine: { kind, version, device, threads },
     lock: await hashFile("deno.lock"),
   };
+}
+
+/** Those that matrix products and rounding depend on, sorted. */
+function vectorInstructions(flags: readonly string[]): string[] {
+  return flags.filter((flag) => /^(avx|amx|fma|asimd|sve|bf16)/.test(flag)).sort();
 }
 
 /** Writes the environment once, under its hash, and returns the hash that provenance names. */
@@ -60,6 +70,7 @@ const schema = z.object({
   v8: z.string(),
   system: z.string(),
   cpu: z.string(),
+  instructions: z.array(z.string()).readonly().exactOptional(),
   cores: z.int(),
   memory: z.int(),
   engine: z.object({ kind: z.string(), version: z.string(), device: z.string(), threads: z.int() }),

@@ -67,8 +67,8 @@ function RowCard({ result, row, keys }: RowCardProps) {
         {provenance && <Fact name="Engine">{provenance.engine}</Fact>}
         {environment && (
           <Fact name="Machine">
-            {environment.cpu}, {environment.cores} cores, {environment.memory} GiB, {environment.system}; Deno{" "}
-            {environment.deno}
+            <span title={environment.instructions?.join(" ")}>{environment.cpu}</span>, {environment.cores} cores,{" "}
+            {environment.memory} GiB, {environment.system}; Deno {environment.deno}
           </Fact>
         )}
         {provenance && provenance.overrides.length > 0 && (
