@@ -1,3 +1,4 @@
+import { cpu } from "./device.ts";
 import { addFlag, setDefault, xlaOptions } from "./flags.ts";
 
 /** The C functions of libtensorflow that the engine calls, bound by `Deno.dlopen` (no compiler, no install script). */
@@ -172,6 +173,9 @@ const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
 /** Loads libtensorflow and opens an eager context on it. Throws what the dynamic linker says. */
 export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
   setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
+  // Tensors in memory that is kept: where a page's first touch is dear, as in some virtual machines, C's own gives and takes at a third of a step.
+  setDefault("TF_CPU_ALLOCATOR_USE_BFC", "true");
+  setDefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", String(Math.ceil(cpu().memoryBytes / 2 ** 20)));
   for (const [name, value] of Object.entries(xlaOptions)) addFlag("XLA_FLAGS", name, value);
   const c = quietly(() => {
     pin(library.framework);
