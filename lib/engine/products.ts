@@ -18,8 +18,9 @@ export function productType(): ProductType {
  * that is all that bfloat16 means; stacks of matrices, as in attention, stay
  * float32, and the transpose of a product must not by itself be a result, which
  * is an error of XLA's. Elsewhere the result of a product is rounded as well, to
- * its 8 bits, 0.4 % of a value at most; so may be the parts of its sum that a GPU
- * computes apart. The embedded engine knows float32 alone.
+ * its 8 bits, 0.4 % of a value at most; so may be the parts of its sum that a GPU,
+ * or a processor without AVX-512, computes apart. The embedded engine knows float32
+ * alone.
  *
  * @throws {Problem} for bfloat16 on the embedded engine
  */

@@ -45,7 +45,9 @@ for (const compile of [false, true]) {
         for (const key of ["y", "total"] as const) {
           assertEquals(found[key].shape, expected[key].shape);
           const actual = found[key].dataSync();
-          expected[key].dataSync().forEach((value, i) => assertAlmostEquals(actual[i]!, value, 1e-5));
+          expected[key].dataSync().forEach((value, i) =>
+            assertAlmostEquals(actual[i]!, value, 1e-6 * (1 + Math.abs(value)))
+          );
         }
         tf.dispose([given, found, expected]);
       }
