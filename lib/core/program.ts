@@ -54,3 +54,28 @@ export async function runProgram(
   await child.stdin.close().catch(() => {});
   return { success, stderr: await stderr };
 }
+
+/**
+ * What a program prints; `undefined` where it fails, is not there or this task
+ * may not run it.
+ *
+ * @param cwd the folder in which it runs; that of the process when not said
+ */
+export async function outputOf(
+  program: string,
+  args: readonly string[],
+  cwd?: string,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    const command = new Deno.Command(program, {
+      args: [...args],
+      stdin: "null",
+      stderr: "null",
+      ...(cwd !== undefined && { cwd }),
+    });
+    const { success, stdout } = await command.output();
+    return success ? stdout : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,4 +1,5 @@
 import os from "node:os";
+import { outputOf } from "../core/program.ts";
 
 /** The processor of this machine. */
 export interface Cpu {
@@ -26,26 +27,18 @@ export function cpu(): Cpu {
 export async function cpuFlags(): Promise<readonly string[]> {
   if (Deno.build.os !== "linux") return [];
   // Deno reads nothing below /proc without all permissions.
-  const text = await outputOf("cat", ["/proc/cpuinfo"]);
+  const text = await textOf("cat", ["/proc/cpuinfo"]);
   return /^(?:flags|Features)\s*:(.*)$/m.exec(text)?.[1]?.trim().split(/\s+/) ?? [];
 }
 
 /** The NVIDIA GPUs, as `nvidia-smi` lists them; none where there is no driver, or this task may not ask. */
 export async function nvidiaGpus(): Promise<readonly Gpu[]> {
   const query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"];
-  return parseGpus(await outputOf("nvidia-smi", query));
+  return parseGpus(await textOf("nvidia-smi", query));
 }
 
-/** What a program writes; nothing where it fails, is not there or this task may not run it. */
-async function outputOf(program: string, args: string[]): Promise<string> {
-  try {
-    const asked = new Deno.Command(program, { args, stdin: "null", stdout: "piped", stderr: "null" });
-    const { success, stdout } = await asked.output();
-    return success ? new TextDecoder().decode(stdout) : "";
-  } catch {
-    return "";
-  }
-}
+const textOf = async (program: string, args: readonly string[]) =>
+  new TextDecoder().decode(await outputOf(program, args));
 
 /** Reads `name, MiB, driver` lines. */
 export function parseGpus(lines: string): Gpu[] {

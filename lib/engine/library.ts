@@ -173,7 +173,7 @@ const cStrings = new Map<string, Uint8Array<ArrayBuffer>>();
 /** Loads libtensorflow and opens an eager context on it. Throws what the dynamic linker says. */
 export function loadTensorFlow(library: { framework: string; cc: string }): TensorFlow {
   setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
-  // Tensors in memory that is kept: where a page's first touch is dear, as in some virtual machines, C's own gives and takes at a third of a step.
+  // Memory that is kept: C gives a large tensor's back, and pages that are new again can take a third of a step.
   setDefault("TF_CPU_ALLOCATOR_USE_BFC", "true");
   setDefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", String(Math.ceil(cpu().memoryBytes / 2 ** 20)));
   for (const [name, value] of Object.entries(xlaOptions)) addFlag("XLA_FLAGS", name, value);
