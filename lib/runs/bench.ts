@@ -92,7 +92,7 @@ export async function runBench(engine: Engine, options: BenchOptions): Promise<B
       peak,
       cases,
       start: await startUp(native ? ["native", ...(own.includes("wasm") ? ["wasm"] as const : [])] : ["wasm"]),
-      peakMegabytes: await peakMemory(),
+      peakMegabytes: peakMemory(),
       load: [before, Deno.loadavg()[0]!],
     };
   });

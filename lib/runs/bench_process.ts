@@ -1,4 +1,4 @@
-import { readText } from "../core/files.ts";
+import process from "node:process";
 import { quartiles } from "../metrics/timing.ts";
 import type { BenchReport } from "../results/bench.ts";
 
@@ -22,9 +22,7 @@ export async function startUp(kinds: readonly ("native" | "wasm")[]): Promise<Be
   return start;
 }
 
-/** The most memory that this process has held, in MB; where the system does not say what the most was, what it is now. */
-export async function peakMemory(): Promise<number> {
-  const status = await readText("/proc/self/status").catch(() => "");
-  const kilobytes = /VmHWM:\s*(\d+) kB/.exec(status)?.[1];
-  return kilobytes === undefined ? Deno.memoryUsage().rss / 1e6 : Number(kilobytes) * 1024 / 1e6;
+/** The most memory that this process has held, in MB. */
+export function peakMemory(): number {
+  return process.resourceUsage().maxRSS * 1024 / 1e6;
 }
