@@ -32,6 +32,9 @@ export function functionAttribute(name: string, functionName: string): Attribute
 /** Of a call of a function: XLA compiles it. */
 export const mustCompile: Attribute = { name: "_XlaMustCompile", type: AttributeKind.bool, value: true };
 
+/** Of an operation whose elements are float64: it is computed on the processor. */
+export const float64Type = typeAttribute("T", 2);
+
 /** The setters of eager operations (`TFE_OpSetAttr…`) or of graph nodes (`TF_SetAttr…`). */
 export type AttributeTarget = "eager" | "graph";
 

@@ -1,9 +1,10 @@
-import { type Attribute, AttributeKind, mustCompile, setAttribute } from "./attributes.ts";
+import { type Attribute, AttributeKind, float64Type, mustCompile, setAttribute } from "./attributes.ts";
 import { cString, type TensorFlow } from "./library.ts";
 
-/** TensorFlow's numbers of the element types that tfjs knows, and their size in bytes. */
+/** TensorFlow's numbers of element types, and their size in bytes: float64 for us, the others are those that tfjs knows. */
 export const ElementType = {
   float32: 1,
+  float64: 2,
   int32: 3,
   uint8: 4,
   string: 7,
@@ -13,7 +14,9 @@ export const ElementType = {
   bfloat16: 14,
   resource: 20,
 };
-const bytesPerElement: Readonly<Record<number, number>> = { 1: 4, 3: 4, 4: 1, 8: 8, 9: 8, 10: 1 };
+/** TensorFlow's name of the CPU. */
+const processor = "/device:CPU:0";
+const bytesPerElement: Readonly<Record<number, number>> = { 1: 4, 2: 8, 3: 4, 4: 1, 8: 8, 9: 8, 10: 1 };
 
 /** A result of an operation: our number for its handle, its shape and element type. */
 export interface TensorMetadata {
@@ -49,7 +52,7 @@ export interface Recorder {
 export interface Binding {
   createTensor(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
   deleteTensor(id: number): void;
-  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array | BigInt64Array;
+  tensorDataSync(id: number): Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
   executeOp(
     name: string,
     attributes: readonly Attribute[],
@@ -88,7 +91,8 @@ export function newTensor(
   if (dtype === ElementType.int64) {
     // tfjs hands a 64-bit scalar over as its low and high words.
     new BigInt64Array(data)[0] = (BigInt(values[1]! | 0) << 32n) | BigInt(values[0]! >>> 0);
-  } else if (dtype === ElementType.int32) new Int32Array(data).set(values);
+  } else if (dtype === ElementType.float64) new Float64Array(data).set(values);
+  else if (dtype === ElementType.int32) new Int32Array(data).set(values);
   else if (dtype === ElementType.bool || dtype === ElementType.uint8) new Uint8Array(data).set(values);
   else new Float32Array(data).set(values);
   return tensor;
@@ -119,6 +123,8 @@ export function createBinding(tf: TensorFlow): Binding {
     for (const attribute of attributes) setAttribute(tf, "eager", op, attribute);
     // What is compiled is compiled for one device, and without a word for the CPU.
     if (tf.gpu !== undefined && attributes.includes(mustCompile)) c.TFE_OpSetDevice(op, cString(tf.gpu), status);
+    // Most GPUs are slow at float64, and for eigenvalues they want one more library.
+    if (tf.gpu !== undefined && attributes.includes(float64Type)) c.TFE_OpSetDevice(op, cString(processor), status);
     return op;
   };
   const results = (made: BigUint64Array, count: number) =>
@@ -151,6 +157,7 @@ export function createBinding(tf: TensorFlow): Binding {
         : Deno.UnsafePointerView.getArrayBuffer(c.TF_TensorData(tensor)!, bytes).slice(0);
       c.TF_DeleteTensor(tensor);
       if (dtype === ElementType.float32) return new Float32Array(copy);
+      if (dtype === ElementType.float64) return new Float64Array(copy);
       if (dtype === ElementType.int32) return new Int32Array(copy);
       return dtype === ElementType.int64 ? new BigInt64Array(copy) : new Uint8Array(copy);
     },

@@ -2,6 +2,7 @@
 export { type Tensor, type Tensors, tf } from "./tf.ts";
 export type { Engine, EngineChoice } from "./types.ts";
 export { apart } from "./apart.ts";
+export { type Float64Algebra, float64Algebra } from "./float64.ts";
 export { openEngine } from "./open.ts";
 export { atOnce, joined, partsOf, rowByRow } from "./parts.ts";
 export { type ProductType, productType, productTypes, withProducts } from "./products.ts";

@@ -1,3 +1,5 @@
+import { float64Algebra } from "../engine/mod.ts";
+
 /** What is known of the factors of a product beforehand, to save work. */
 export interface Structure {
   /** The product is symmetric. */
@@ -10,7 +12,8 @@ export interface Structure {
 const blockRows = 64;
 
 /**
- * The products of rows, A Bᵀ, of two `[n, length]` row-major matrices: two rows of each at a time.
+ * The products of rows, A Bᵀ, of two `[n, length]` row-major matrices: the engine's of large matrices where
+ * it has them, else two rows of each at a time.
  *
  * @returns `[n, n]`
  */
@@ -18,7 +21,18 @@ export function rowProducts(
   a: Float64Array,
   b: Float64Array,
   n: number,
-  { symmetric = false, triangular }: Structure = {},
+  structure: Structure = {},
+): Float64Array {
+  const out = float64Algebra(n)?.rowProducts(a, b, n) ?? productsHere(a, b, n, structure);
+  if (structure.symmetric) { for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) out[i * n + j] = out[j * n + i]!; }
+  return out;
+}
+
+function productsHere(
+  a: Float64Array,
+  b: Float64Array,
+  n: number,
+  { symmetric = false, triangular }: Structure,
 ): Float64Array {
   const length = a.length / n, out = new Float64Array(n * n);
   for (let block = 0; block < n; block += blockRows) {
@@ -42,7 +56,6 @@ export function rowProducts(
       }
     }
   }
-  if (symmetric) { for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) out[i * n + j] = out[j * n + i]!; }
   return out;
 }
 

@@ -1,14 +1,17 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { float64Algebra } from "../engine/mod.ts";
 
 /**
- * Eigenvalues of a symmetric matrix, in increasing order, without vectors:
- * Householder tridiagonalisation, then implicit QL. About 4d³/3 operations in
- * row order, which at d = 784 is several times faster than the full
- * decomposition. Absolute error is of the order of 1e-16 times the largest.
+ * Eigenvalues of a symmetric matrix, in increasing order, without vectors: the
+ * engine's of a large one where it has them, else Householder tridiagonalisation,
+ * then implicit QL. About 4d³/3 operations in row order, which at d = 784 is
+ * several times faster than the full decomposition.
  *
  * @param matrix `[d, d]` row-major; only the lower triangle is read
  */
 export function symmetricEigenvalues(matrix: Float64Array, d: number): Float64Array {
+  const algebra = float64Algebra(d);
+  if (algebra) return algebra.eigenvalues(matrix, d);
   const scale = matrix.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
   if (scale === 0) return new Float64Array(d);
   const { diagonal, offDiagonal } = tridiagonalize(matrix.map((value) => value / scale), d);
@@ -107,13 +110,18 @@ function qlSweep(x: Float64Array, e: Float64Array, l: number, m: number): void {
 
 /** M^(−¼) of a positive semidefinite M as `[d, d]` times its transpose is M^(−½); eigenvalues below rounding count as 0. */
 export function inverseFourthRoot(matrix: Float64Array, d: number): Float64Array {
+  const { values, vectors } = (float64Algebra(d)?.eigenvectors ?? eigenvectors)(matrix, d);
+  const floor = roundingFloor(values);
+  const roots = values.map((value) => value > floor ? value ** -0.25 : 0);
+  return vectors.map((value, i) => value * roots[i % d]!);
+}
+
+function eigenvectors(matrix: Float64Array, d: number): { values: Float64Array; vectors: Float64Array } {
   const rows = Array.from({ length: d }, (_, i) => matrix.subarray(i * d, (i + 1) * d));
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(new Matrix(rows), {
     assumeSymmetric: true,
   });
-  const floor = roundingFloor(realEigenvalues);
-  const roots = realEigenvalues.map((value) => value > floor ? value ** -0.25 : 0);
-  return Float64Array.from(eigenvectorMatrix.to1DArray(), (value, i) => value * roots[i % d]!);
+  return { values: Float64Array.from(realEigenvalues), vectors: Float64Array.from(eigenvectorMatrix.to1DArray()) };
 }
 
 /** The size below which an eigenvalue of a positive semidefinite matrix is rounding. */
