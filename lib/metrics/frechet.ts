@@ -129,8 +129,11 @@ export function frechetMeasurement(
 
 /** How the distance differs from that of `total`, to first order. */
 function changesAlong({ mean, covariance }: Slope, total: Statistics, others: readonly Statistics[]): number[] {
-  const along = (slope: Float64Array, from: Float64Array, to: Float64Array) =>
-    slope.reduce((sum, x, i) => sum + x * (to[i]! - from[i]!), 0);
+  const along = (slope: Float64Array, from: Float64Array, to: Float64Array) => {
+    let sum = 0;
+    for (let i = 0; i < slope.length; i++) sum += slope[i]! * (to[i]! - from[i]!);
+    return sum;
+  };
   return others.map((one) => along(mean, total.mean, one.mean) + along(covariance, total.covariance, one.covariance));
 }
 

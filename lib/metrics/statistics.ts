@@ -90,21 +90,24 @@ function combine(a: Statistics, b: Statistics, sign: 1 | -1): Statistics {
 function statisticsOfBlock(rows: Float64Array, dims: number): Statistics {
   const count = rows.length / dims;
   const mean = new Float64Array(dims);
-  for (let at = 0; at < rows.length; at++) {
-    const value = rows[at]!;
-    if (!Number.isFinite(value)) {
-      throw new Problem(
-        `Row ${Math.floor(at / dims)} of a block holds ${value}: a mean and covariance need finite values, ` +
-          `look for a model that diverged`,
-        { exitCode: 70 },
-      );
+  for (let row = 0, at = 0; row < count; row++) {
+    for (let i = 0; i < dims; i++, at++) {
+      const value = rows[at]!;
+      if (!Number.isFinite(value)) {
+        throw new Problem(
+          `Row ${row} of a block holds ${value}: a mean and covariance need finite values, ` +
+            `look for a model that diverged`,
+          { exitCode: 70 },
+        );
+      }
+      mean[i]! += value / count;
     }
-    mean[at % dims]! += value / count;
   }
   const centred = columns(rows, mean);
   const covariance = rowProducts(centred, centred, dims, { symmetric: true });
   const divisor = Math.max(count - 1, 1);
-  return { count, dims, mean, covariance: covariance.map((value) => value / divisor) };
+  for (let at = 0; at < covariance.length; at++) covariance[at]! /= divisor;
+  return { count, dims, mean, covariance };
 }
 
 /** `[dims, rows]`: each feature of all rows, less its mean. */

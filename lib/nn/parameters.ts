@@ -45,8 +45,8 @@ export function initialize(specs: readonly ParameterSpec[], rng: Rng): Float32Ar
     const size = sizeOf(shape);
     const values = flat.subarray(offset, offset += size);
     if (init.kind === "ones") values.fill(1);
-    if (init.kind === "normal") values.set(rng.fork(name).normal(size).map((x) => x * init.std));
-    if (init.kind === "uniform") values.set(rng.fork(name).uniform(size).map((u) => (2 * u - 1) * init.bound));
+    if (init.kind === "normal") rng.fork(name).normal(size).forEach((x, i) => values[i] = x * init.std);
+    if (init.kind === "uniform") rng.fork(name).uniform(size).forEach((u, i) => values[i] = (2 * u - 1) * init.bound);
   }
   return flat;
 }
