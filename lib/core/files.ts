@@ -56,6 +56,15 @@ export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
 }
 
+/** Removes the file at `path`, if there is one. */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw fileFault("write", path, error);
+  }
+}
+
 /**
  * Moves a file that is written and synced to its final name, replacing what was there.
  *

@@ -1,7 +1,8 @@
 import { styleText } from "node:util";
 import CliTable from "cli-table3";
 import type { MetricInfo } from "../metrics/types.ts";
-import { noise, type Verdict, verdicts } from "../results/compare.ts";
+import { type Verdict, verdicts } from "../results/compare.ts";
+import { noise } from "../results/noise.ts";
 import { countVerdicts, type Diff, type PaperChange, type ResultDiff } from "../results/diff.ts";
 import type { Figures } from "../results/figures.ts";
 import { round } from "../results/rounding.ts";
@@ -180,5 +181,5 @@ function summary(diff: Diff): string {
   const words = verdicts.filter((verdict) => counts[verdict] > 0).map((verdict) => `${counts[verdict]} ${verdict}`);
   return `${before.name} → ${after.name}: ${words.join(", ") || "no results"}` +
     (stale > 0 ? `; ${stale} of ${results.length} results stale` : "") +
-    `. Within noise: at most ${noise} combined standard errors.`;
+    `. Within noise: at most ${noise} combined standard errors, more where they are over few seeds.`;
 }

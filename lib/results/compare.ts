@@ -1,5 +1,6 @@
 import type { MetricInfo } from "../metrics/types.ts";
 import { type Caption, type Figure, type Figures, parseFigureKey, printFigure } from "./figures.ts";
+import { noiseBetween } from "./noise.ts";
 import { round } from "./rounding.ts";
 
 /** What a figure's change means, best first. */
@@ -20,9 +21,6 @@ export interface Change {
   readonly inStandardErrors?: number;
   readonly verdict: Verdict;
 }
-
-/** A difference of at most so many combined standard errors is within noise. */
-export const noise = 2;
 
 /** Whether two captions speak of the same quantities, and all that a reader must know of how they differ. */
 export interface Comparability {
@@ -81,7 +79,8 @@ function compareFigure(key: string, before: Figures, after: Figures, comparable:
   const lastDigit = 10 ** -Math.min(...digits);
   const quiet = inStandardErrors === undefined
     ? difference === 0
-    : atMost(Math.abs(inStandardErrors), noise) || atMost(Math.abs(difference), lastDigit);
+    : atMost(Math.abs(inStandardErrors), noiseBetween(spreadOf(old, was), spreadOf(now, is))) ||
+      atMost(Math.abs(difference), lastDigit);
   return {
     ...named,
     before: old,
@@ -91,6 +90,12 @@ function compareFigure(key: string, before: Figures, after: Figures, comparable:
     verdict: same ? "same" : !sameMeaning ? "changed" : quiet ? "within noise" : direction(difference, info),
   };
 }
+
+/** The standard error as printed, and the seeds that it is over. */
+const spreadOf = ({ perSeed = [] }: Figure, { standardError }: ReturnType<typeof round>) => ({
+  standardError: Number(standardError ?? 0),
+  perSeed,
+});
 
 function direction(difference: number, { better }: MetricInfo): Verdict {
   if (better === "neither") return "changed";

@@ -30,7 +30,7 @@ export function pairedDifferences(rows: Readonly<Record<string, PerSeed>>, metri
         const key = parseFigureKey(text);
         if (key.metric !== metric || rows[name]!.length < 2) continue;
         const theirs = figureKey({ ...key, row: other });
-        if (!rows[other]!.every((seed) => seed[theirs])) continue;
+        if (!rows[name]!.every((_, s) => rows[other]![s]?.[theirs])) continue;
         const differences = rows[name]!.map((seed, s) => {
           const { value, sampleCount } = seed[text]!;
           return { value: value - rows[other]![s]![theirs]!.value, sampleCount };

@@ -15,36 +15,46 @@ export interface Provenance {
   /** SHA-256 of the resolved recipe, so that a changed recipe shows its result as stale. */
   readonly recipe: string;
   readonly overrides: readonly string[];
+  /** `train` where the run trained its teachers, although trained ones may be kept in the repository. */
+  readonly teacher?: "train";
   readonly engine: string;
   readonly threads: number;
   /** Seconds per stage; a stage that was kept from an earlier run counts what it cost then. */
   readonly seconds: Readonly<Record<string, number>>;
   /** File name in `results/environments/`, without `.json`. */
   readonly environment: string;
+  /** What the run wrote beside this file: a later one removes those that it has no more. */
+  readonly files?: readonly string[];
 }
 
 /** What a run knows that this module cannot find out. */
 export interface ProvenanceInputs {
   readonly recipe: unknown;
   readonly overrides: readonly string[];
+  readonly teacher?: "pretrained" | "train";
+  /** By `commitHere`, before the run. */
+  readonly commit: string;
   readonly engine: Engine;
   readonly seconds: Readonly<Record<string, number>>;
+  readonly files?: readonly string[];
   /** Folder of the environments; `results/environments` when not said. */
   readonly environments?: string;
 }
 
 /** Collects the provenance of a run that has just ended, and records the environment. */
 export async function collectProvenance(inputs: ProvenanceInputs): Promise<Provenance> {
-  const { recipe, overrides, engine, seconds, environments } = inputs;
+  const { recipe, overrides, teacher, commit, engine, seconds, files, environments } = inputs;
   return {
     date: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
-    commit: await commitHere(),
+    commit,
     recipe: hashOf(recipe),
     overrides,
+    ...(teacher === "train" && { teacher }),
     engine: `${engine.version} (${engine.kind}) on ${engine.device}`,
     threads: engine.threads,
     seconds: Object.fromEntries(Object.entries(seconds).map(([stage, value]) => [stage, Math.round(value * 10) / 10])),
     environment: await recordEnvironment(await describeEnvironment(engine), environments),
+    ...(files && { files }),
   };
 }
 
@@ -69,13 +79,19 @@ const schema = z.object({
   commit: z.string(),
   recipe: z.string(),
   overrides: z.array(z.string()),
+  teacher: z.literal("train").exactOptional(),
   engine: z.string(),
   threads: z.int(),
   seconds: z.record(z.string(), z.number()),
   environment: z.string(),
+  // Names alone: they are removed without asking.
+  files: z.array(z.string().regex(/^[^/\\]+\.(json|md|png|svg|yaml)$/)).exactOptional(),
 });
 
-/** The commit of the working folder, `+dirty` when tracked files differ from it. */
+/**
+ * The commit of the working folder, `+dirty` when tracked files differ from it.
+ * Asked before a run: while one goes on, work may go on too.
+ */
 export async function commitHere(): Promise<string> {
   const head = await git(["rev-parse", "HEAD"]);
   if (head === undefined) return "unknown"; // no git here: provenance says so

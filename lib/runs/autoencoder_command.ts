@@ -38,7 +38,7 @@ import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
  * @throws {Problem} if the recipe has none to train
  */
 export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
-  const trained = trainedOf(recipe);
+  const trained = trainedOf(recipe), commit = await commitHere();
   const engine = await openNamedEngine(options);
   const data = wholeSet(recipe.data), { train, test } = await loadSplits(data);
   const { network } = await openFeatures(recipe.features, train);
@@ -52,7 +52,7 @@ export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOpt
   );
   const card = await keepAutoencoder(trained, data, { train, test }, network, trainedWeights(trained, plan.folder), {
     engine: `${engine.version} (${engine.kind})`,
-    commit: await commitHere(),
+    commit,
     code: plan.stage.key["code"],
     seconds: Math.round(seconds),
   });

@@ -12,7 +12,7 @@ A and B are git revisions (HEAD~1, main, 9b0335d) or folders: of one run (.nfm/r
 of several, or of a project. The folder of one run is compared with the result that it is a variant of.
 
 Every figure that changed: old, new, difference, difference in combined standard errors √(s₁² + s₂²), verdict:
-  better, worse   by more than 2 of them, or at all where there are none
+  better, worse   by more than 2 of them (2.9 over three seeds a side, 4.5 over two), or at all where there are none
   within noise    by no more
   changed         neither direction is better, or the two do not compare: another recipe version, data, features, samples
   new, gone       on one side alone

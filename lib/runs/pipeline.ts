@@ -7,6 +7,7 @@ import type { Coupling, CouplingKind } from "../couplings/types.ts";
 import { locate } from "../engine/locate.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { commitHere } from "../results/provenance.ts";
 import { readsImages } from "./asks.ts";
 import { type HeldOut, writeStageFigures } from "./cell.ts";
 import { printPlan } from "./dry_run.ts";
@@ -36,6 +37,7 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
     const settled = { ...options, engine };
     return await printPlan(recipe, settled, await planRows(recipe, settled, outline.splits), outline);
   }
+  const commit = await commitHere();
   const splits = readsImages(recipe)
     ? await openSplits(recipe, options.limit)
     : (await outlineSplits(recipe, options.limit)).splits;
@@ -45,7 +47,7 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
   const run: Run = { bench, recipe, signal: interruptSignal(), stage: stageRunner(options, seconds) };
   for (const row of rows) await runRow(run, row);
   if (stagesOf(rows).every(({ done }) => done)) say("every stage is unchanged, skipping to the report", options);
-  await reportRun(recipe, options, bench, rows, seconds);
+  await reportRun(recipe, options, bench, rows, { seconds, commit });
 }
 
 async function runRow(run: Run, plan: RowPlan): Promise<void> {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "../core/files.ts";
+import { removeIfThere, writeFileAtomic } from "../core/files.ts";
+import { attempt, Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import type { Engine } from "../engine/mod.ts";
 import { factInfo } from "../metrics/coupling_facts.ts";
@@ -12,7 +13,7 @@ import { printLosses } from "../results/losses.ts";
 import { differenceInfo, differenceName } from "../results/paired.ts";
 import { readPaper } from "../results/paper.ts";
 import { printPictures } from "../results/pictures.ts";
-import { collectProvenance, writeProvenance } from "../results/provenance.ts";
+import { collectProvenance, type ProvenanceInputs, readProvenance, writeProvenance } from "../results/provenance.ts";
 import { latencyPlotsOf, writeLatencyPlot } from "../reports/latency_plot.ts";
 import { writeLossPlot } from "../reports/loss_plot.ts";
 import { plotsOf, writePlot } from "../reports/plot.ts";
@@ -26,27 +27,39 @@ import type { RowPlan } from "./plan.ts";
 import { readStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
 
-/** Gathers what the stages measured, writes the results and prints the table. */
+/** Where a file of the results goes, by its name. */
+type Place = (name: string) => string;
+
+/**
+ * Gathers what the stages measured, writes the results and prints the table.
+ * While the folder is being replaced it has no provenance, which a reader is
+ * told; what the run before wrote there and this one does not is removed.
+ */
 export async function reportRun(
   recipe: ResolvedRecipe,
   options: RunOptions,
   bench: Workbench,
   rows: readonly RowPlan[],
-  seconds: Readonly<Record<string, number>>,
+  ran: Pick<ProvenanceInputs, "seconds" | "commit">,
 ): Promise<void> {
   const figures = await captioned(recipe, options, bench, rows);
   const paper = await readPaper(recipe.experiment);
-  const { out } = options;
-  await writeFigures(join(out, "figures.json"), figures);
-  await writeTable(join(out, "table.md"), figures, paper);
-  await writeFileAtomic(join(out, "resolved.yaml"), printRecipe(recipe));
-  await writePlots(out, figures);
-  await writeLosses(out, rows);
-  await writeSamples(out, recipe, bench, rows);
+  const { out, overrides, teacher } = options, { engine } = bench;
+  const written = new Set<string>();
+  const place = (name: string) => join(out, (written.add(name), name));
+  const provenanceFile = join(out, "provenance.json"), before = await attempt(() => readProvenance(provenanceFile));
+  await removeIfThere(provenanceFile);
+  await writeFigures(place("figures.json"), figures);
+  await writeTable(place("table.md"), figures, paper);
+  await writeFileAtomic(place("resolved.yaml"), printRecipe(recipe));
+  await writePlots(place, figures);
+  await writeLosses(place, rows);
+  await writeSamples(place, recipe, bench, rows);
   const searches = await searchLog(rows);
-  if (Object.keys(searches).length > 0) await writeFileAtomic(join(out, "guidance.json"), memberLines(searches));
-  const provenance = await collectProvenance({ recipe, overrides: options.overrides, engine: bench.engine, seconds });
-  await writeProvenance(join(out, "provenance.json"), provenance);
+  if (Object.keys(searches).length > 0) await writeFileAtomic(place("guidance.json"), memberLines(searches));
+  const files = [...written], earlier = before instanceof Problem ? [] : before.files ?? [];
+  for (const name of earlier) if (!written.has(name)) await removeIfThere(join(out, name));
+  await writeProvenance(provenanceFile, await collectProvenance({ recipe, overrides, teacher, engine, files, ...ran }));
   console.log(renderTerminal(figures, paper));
   say(`written to ${out}/: table.md, figures.json, pictures and provenance`, options);
 }
@@ -115,21 +128,21 @@ function latencyNote({ evaluation }: ResolvedRecipe, { version, device }: Engine
     `are taken within each round. Timings move from run to run: this table's figures.json is not the same bytes again.`;
 }
 
-async function writePlots(out: string, figures: Figures): Promise<void> {
-  for (const plot of plotsOf(figures)) await writePlot(join(out, `${plot.name}.svg`), figures, plot);
-  for (const plot of latencyPlotsOf(figures)) await writeLatencyPlot(join(out, `${plot.name}.svg`), figures, plot);
+async function writePlots(place: Place, figures: Figures): Promise<void> {
+  for (const plot of plotsOf(figures)) await writePlot(place(`${plot.name}.svg`), figures, plot);
+  for (const plot of latencyPlotsOf(figures)) await writeLatencyPlot(place(`${plot.name}.svg`), figures, plot);
 }
 
-async function writeLosses(out: string, rows: readonly RowPlan[]): Promise<void> {
+async function writeLosses(place: Place, rows: readonly RowPlan[]): Promise<void> {
   const curves = await gatherLosses(rows);
   if (Object.keys(curves).length === 0) return;
-  await writeFileAtomic(join(out, "losses.json"), printLosses(curves));
-  await writeLossPlot(join(out, "loss.svg"), curves);
+  await writeFileAtomic(place("losses.json"), printLosses(curves));
+  await writeLossPlot(place("loss.svg"), curves);
 }
 
 /** Rows of the picture: couplings within each solver, the last checkpoint of the first seed, columns the same noise. */
 async function writeSamples(
-  out: string,
+  place: Place,
   recipe: ResolvedRecipe,
   bench: Workbench,
   rows: readonly RowPlan[],
@@ -150,7 +163,7 @@ async function writeSamples(
       cells.map(({ plan }) => readPictures(plan.folder).then((all) => all.get("images")!)),
     );
     const file = `samples-${guidanceName(guidance)}.png`;
-    await writeGrid(join(out, file), grid, { shape });
+    await writeGrid(place(file), grid, { shape });
     named[file] = cells.map(({ name }) => name);
   }
   for (const { row, pictures } of rows) {
@@ -163,12 +176,12 @@ async function writeSamples(
           return { data: data.slice(label * each, (label + 1) * each) };
         });
         const file = `${name}-class-${label}.png`;
-        await writeGrid(join(out, file), grid, { shape });
+        await writeGrid(place(file), grid, { shape });
         named[file] = [...drawn.keys()];
       }
     }
   }
-  if (Object.keys(named).length > 0) await writeFileAtomic(join(out, "pictures.json"), printPictures(named));
+  if (Object.keys(named).length > 0) await writeFileAtomic(place("pictures.json"), printPictures(named));
 }
 
 async function readPictures(folder: string) {

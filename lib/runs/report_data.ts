@@ -158,6 +158,7 @@ function commandsOf({ figures: { caption }, provenance }: Result): readonly stri
     `deno task nfm ${ablation === undefined ? `run ${caption.experiment}` : `ablate ${ablation}`}`,
     `--scale ${caption.scale}`,
     ...(engine === undefined ? [] : [`--engine ${engine}`]),
+    ...(provenance?.teacher === undefined ? [] : [`--teacher ${provenance.teacher}`]),
     ...(provenance?.overrides ?? []).map(quoted),
   ].join(" ");
   const [commit, dirty] = provenance?.commit.split("+") ?? [];

@@ -56,7 +56,7 @@ async function isKept(row: RowRecipe): Promise<boolean> {
 }
 
 async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, options: RunOptions): Promise<void> {
-  const { teacher, flips } = row;
+  const { teacher, flips } = row, commit = await commitHere();
   const { pretrained } = teacher;
   const plan = await planStage(await teacherStage(row, splits.train.digest, engine.kind), {
     forced: options.force !== undefined,
@@ -92,7 +92,7 @@ async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, optio
     nllTest: Number(nllTest.nll.value.toFixed(4)),
     nllUnit: "nats per dimension, Eq. 3, without ½ log 2π, with the noise added",
     engine: `${engine.version} (${engine.kind})`,
-    commit: await commitHere(),
+    commit,
     code: plan.stage.key["code"],
     seconds: Math.round(seconds),
   };

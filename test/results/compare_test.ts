@@ -100,6 +100,27 @@ Deno.test("compareFigures() judges a difference by two combined standard errors 
   assertEquals(change("loss", [0.25], [0.3]).inStandardErrors, undefined);
 });
 
+Deno.test("compareFigures() asks more of standard errors over few seeds: Student's t instead of 2", () => {
+  const figure = (value: number, seeds: number) => ({
+    value,
+    standardError: 1,
+    sampleCount: 500,
+    perSeed: Array(seeds).fill(value),
+  });
+  // At 4, 2 and, with one side known (Welch), 8 degrees of freedom; printed to whole numbers.
+  const beyond: [seeds: [number, number], standardErrors: number][] = [[[3, 3], 2.869], [[2, 2], 4.527], [
+    [3, 1],
+    2.366,
+  ]];
+  for (const [[before, after], limit] of beyond) {
+    for (const [factor, verdict] of [[0.9, "within noise"], [1.2, "worse"]] as const) {
+      const now = figure(100 + factor * limit * Math.SQRT2, after);
+      const tables = [figure(100, before), now].map((one) => smallTable({}, { "NFM / frechet": one }));
+      assertEquals(compareFigures(tables[0]!, tables[1]!)[0]!.verdict, verdict, `${before} and ${after} seeds`);
+    }
+  }
+});
+
 Deno.test("compareFigures() calls the same value of other samples no change of quality", () => {
   const before = smallTable({}, { "NFM / loss": { value: 1, sampleCount: 500 } });
   const after = smallTable({}, { "NFM / loss": { value: 1, sampleCount: 600 } });

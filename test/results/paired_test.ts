@@ -21,4 +21,6 @@ Deno.test("pairedDifferences() compares each row with those before it, and says 
   const three = { A: seeds("A", [1, 2]), B: seeds("B", [1, 2]), C: seeds("C", [1, 2]) };
   assertEquals(Object.keys(pairedDifferences(three, "frechet")).length, 3);
   assertEquals(pairedDifferences({ A: seeds("A", [1]), B: seeds("B", [1]) }, "frechet"), {});
+  // A row that no student is trained for.
+  assertEquals(pairedDifferences({ A: [], B: seeds("B", [1, 2]) }, "frechet"), {});
 });

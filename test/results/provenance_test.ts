@@ -3,7 +3,7 @@ import { hashOf } from "../../lib/core/hash.ts";
 import { cpuFlags } from "../../lib/engine/device.ts";
 import type { Engine } from "../../lib/engine/types.ts";
 import { parseEnvironment } from "../../lib/results/environment.ts";
-import { collectProvenance, readProvenance, writeProvenance } from "../../lib/results/provenance.ts";
+import { collectProvenance, commitHere, readProvenance, writeProvenance } from "../../lib/results/provenance.ts";
 
 const engine: Engine = {
   kind: "wasm",
@@ -15,10 +15,12 @@ const engine: Engine = {
 
 Deno.test("collectProvenance() records commit, recipe, engine and seconds, and the environment once under its hash", async () => {
   const folder = await Deno.makeTempDir();
-  const inputs = { recipe: { a: 1 }, overrides: ["a=1"], engine, seconds: { student: 1.2345 }, environments: folder };
+  const commit = await commitHere(), seconds = { student: 1.2345 };
+  const inputs = { recipe: { a: 1 }, overrides: ["a=1"], commit, engine, seconds, environments: folder };
   const provenance = await collectProvenance(inputs);
   assertMatch(provenance.date, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-  assertMatch(provenance.commit, /^[0-9a-f]{40}(\+dirty)?$|^unknown$/);
+  assertEquals(provenance.commit, commit);
+  assertMatch(commit, /^[0-9a-f]{40}(\+dirty)?$|^unknown$/);
   assertEquals([provenance.recipe, provenance.seconds], [hashOf({ a: 1 }), { student: 1.2 }]);
   const path = `${folder}/${provenance.environment}.json`;
   const environment = JSON.parse(await Deno.readTextFile(path));
@@ -28,7 +30,9 @@ Deno.test("collectProvenance() records commit, recipe, engine and seconds, and t
   assertEquals(instructions.includes("avx2"), (await cpuFlags()).includes("avx2"));
   await collectProvenance(inputs);
   assertEquals([...Deno.readDirSync(folder)].length, 1);
-  await writeProvenance(`${folder}/provenance.json`, provenance);
-  assertEquals(await readProvenance(`${folder}/provenance.json`), provenance);
+  for (const one of [provenance, await collectProvenance({ ...inputs, teacher: "train", files: ["a.svg"] })]) {
+    await writeProvenance(`${folder}/provenance.json`, one);
+    assertEquals(await readProvenance(`${folder}/provenance.json`), one);
+  }
   await Deno.remove(folder, { recursive: true });
 });

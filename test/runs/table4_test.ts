@@ -41,8 +41,8 @@ for (const engine of ["wasm", ...(native ? ["native"] : [])]) {
       for (const [, loss] of curve) assert(loss > 0);
     }
     const sheets = JSON.parse(await Deno.readTextFile(join(cwd, "out", "pictures.json")));
-    const names = [31, 15, 7].flatMap((nfe) => ["FM", "SD-FM", "NFM"].map((row) => `${row}, heun ${nfe}`));
-    assertEquals(sheets, { "samples-unguided.png": names });
+    const panels = [31, 15, 7].flatMap((nfe) => ["FM", "SD-FM", "NFM"].map((row) => `${row}, heun ${nfe}`));
+    assertEquals(sheets, { "samples-unguided.png": panels });
     const figures = JSON.parse(await figuresOf(workspace));
     for (const row of ["FM", "SD-FM", "NFM"]) {
       for (const nfe of [31, 15, 7]) {
@@ -55,6 +55,15 @@ for (const engine of ["wasm", ...(native ? ["native"] : [])]) {
     assertEquals(again.code, 0, again.err);
     assertStringIncludes(again.err, "every stage is unchanged");
     assertEquals(JSON.parse(await figuresOf(workspace)), figures);
+    await Deno.writeTextFile(join(cwd, "out", "mine.svg"), "<svg/>");
+    const less = await finish(workspace, ...args, "evaluation.metrics=[frechet]");
+    assertEquals(less.code, 0, less.err);
+    const left = (await names(join(cwd, "out"))).filter((name) => /loss|samples|mine/.test(name)).sort();
+    assertEquals(
+      left,
+      ["mine.svg", "samples-unguided.png"],
+      "what this run does not draw is gone, what is not ours stays",
+    );
     await workspace.remove();
   });
 }
