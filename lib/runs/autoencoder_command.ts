@@ -18,15 +18,15 @@ import { readWeights, writeWeights } from "../training/weights.ts";
 import {
   type AutoencoderCard,
   autoencoderFiles,
-  autoencoderOf,
   autoencoderRecipe,
   autoencoderStage,
-  trainAutoencoder,
   type TrainedAutoencoder,
   trainedWeights,
 } from "./autoencoder.ts";
+import { trainAutoencoder } from "./autoencoder_training.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { openFeatures } from "./features.ts";
+import { autoencoderOf } from "./recipe_models.ts";
 import { planStage, runStage } from "./stages.ts";
 import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 

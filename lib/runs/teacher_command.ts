@@ -16,16 +16,10 @@ import type { ResolvedRecipe, RowRecipe, RunOptions } from "../recipes/types.ts"
 import { commitHere } from "../results/provenance.ts";
 import { readWeights, writeWeights } from "../training/weights.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { flowOf } from "./recipe_models.ts";
 import { planStage, runStage } from "./stages.ts";
-import {
-  checkPretrained,
-  flowOf,
-  pretrainedWeights,
-  teacherRecipe,
-  teacherStage,
-  teacherWeights,
-  trainTeacher,
-} from "./teacher.ts";
+import { checkPretrained, pretrainedWeights, teacherRecipe, teacherStage, teacherWeights } from "./teacher.ts";
+import { trainTeacher } from "./teacher_training.ts";
 import { openNamedEngine, openSplits, type Splits } from "./workbench.ts";
 
 /**
