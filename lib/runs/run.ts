@@ -16,8 +16,10 @@ export interface Run {
 export function stageRunner(options: RunOptions, seconds: Record<string, number>): Run["stage"] {
   return async (plan, make) => {
     const { name } = plan.stage;
-    if (!plan.done) say(`${name}: ${plan.reason}`, options);
-    const { seconds: spent, skipped } = await runStage(plan, make);
+    const { seconds: spent, skipped } = await runStage(plan, async (folder) => {
+      say(`${name}: ${plan.reason}`, options);
+      await make(folder);
+    });
     const group = plan.stage.group ?? name;
     seconds[group] = (seconds[group] ?? 0) + spent;
     if (!skipped) say(`${name}: done in ${duration(spent)}`, options);

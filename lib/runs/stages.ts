@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { firstDifference } from "../core/difference.ts";
 import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
+import { Problem } from "../core/problem.ts";
 import { lock } from "./lock.ts";
 
 /** One step of a run whose result is kept under the hash of everything that made it. */
@@ -67,10 +68,13 @@ function whyAgain(last: unknown, key: unknown): string {
   return /^(code|trainingCode) was /.test(difference) ? "the code changed" : difference;
 }
 
+// What --force has emptied in this process: rows that share a stage plan it before the first of them makes it again.
+const begunAgain = new Set<string>();
+
 /**
  * Runs `make` in the stage's folder unless its result is there, and marks it
- * done afterwards. A forced stage starts from an empty folder; an interrupted
- * one keeps what it had (checkpoints), so that `make` can go on.
+ * done afterwards. A forced stage starts from an empty folder, once a process;
+ * an interrupted one keeps what it had (checkpoints), so that `make` can go on.
  */
 export async function runStage(
   plan: StagePlan,
@@ -84,8 +88,12 @@ export async function runStage(
   await Deno.mkdir(plan.folder, { recursive: true });
   using _lock = await lock(join(plan.folder, "lock"), plan.stage.name);
   // Two rows, or another run, may have made the same thing since this was planned.
-  if (plan.reason !== "forced" && await exists(join(plan.folder, doneFile))) return await kept();
-  if (plan.reason === "forced") await clear(plan.folder);
+  const forced = plan.reason === "forced" && !begunAgain.has(plan.folder);
+  if (!forced && await exists(join(plan.folder, doneFile))) return await kept();
+  if (forced) {
+    await clear(plan.folder);
+    begunAgain.add(plan.folder);
+  }
   // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
   const spentFile = join(plan.folder, "seconds.json");
   const before = await exists(spentFile) ? Number(await readText(spentFile)) : 0;
@@ -95,16 +103,22 @@ export async function runStage(
     await make(plan.folder);
   } catch (error) {
     await writeFileAtomic(spentFile, String(seconds()));
-    throw error;
+    throw begunAgain.size > 0 && error instanceof Problem && error.exitCode === 75
+      ? new Problem(`${error.message}, without --force, which would begin again`, { cause: error, exitCode: 75 })
+      : error;
   }
   await writeFileAtomic(join(plan.folder, doneFile), JSON.stringify({ ...plan.stage, seconds: seconds() }, null, 1));
   await writeFileAtomic(plan.last, JSON.stringify(plan.stage.key));
   return { seconds: seconds(), skipped: false };
 }
 
+/** Empties a stage's folder; first goes what says that it is done, so that half of it never passes for a result. */
 async function clear(folder: string): Promise<void> {
-  for await (const { name } of Deno.readDir(folder)) {
-    if (name !== "lock") await Deno.remove(join(folder, name), { recursive: true });
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  for (const name of [doneFile, ...names.filter((name) => name !== doneFile && name !== "lock")]) {
+    await Deno.remove(join(folder, name), { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
   }
 }
 

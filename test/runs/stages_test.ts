@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { planStage, readStage, runStage } from "../../lib/runs/stages.ts";
 
@@ -54,6 +54,53 @@ Deno.test("runStage() goes on with what an interrupted run left, and a forced on
       const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
       assertEquals(left, ["lock"]);
     });
+  }));
+
+Deno.test("what --force made again in this process is not made a second time; one that is stopped says to leave it out", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 3 });
+    await runStage(await planStage(key, { root }), make);
+    // Two rows plan the same stage before the first of them makes it.
+    const plans = [await planStage(key, { forced: true, root }), await planStage(key, { forced: true, root })] as const;
+    assertEquals(plans.map(({ reason }) => reason), ["forced", "forced"]);
+    const stopped = await assertRejects(() =>
+      runStage(plans[0], async (folder) => {
+        await Deno.writeTextFile(`${folder}/checkpoint`, "half");
+        throw new Problem("Stopped: run the same command to continue", { exitCode: 75 });
+      }), Problem);
+    assertEquals(
+      [stopped.message, stopped.exitCode],
+      ["Stopped: run the same command to continue, without --force, which would begin again", 75],
+    );
+    assertEquals((await planStage(key, { root })).reason, "begun before, goes on from there");
+    const again = await runStage(plans[0], async (folder) => {
+      assertEquals(await Deno.readTextFile(`${folder}/checkpoint`), "half");
+      await make(folder);
+    });
+    assertEquals(again.skipped, false);
+    assertEquals((await runStage(plans[1], make)).skipped, true);
+  }));
+
+Deno.test("a forced stage that was cleared by half does not pass for done", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 4 }), { folder } = await planStage(key, { root });
+    const files = Array.from({ length: 40 }, (_, i) => `${folder}/file-${i}`);
+    await runStage(await planStage(key, { root }), async () => {
+      for (const file of files) await Deno.writeTextFile(file, "kept");
+    });
+    const stages = new URL("../../lib/runs/stages.ts", import.meta.url).href;
+    const script = `import { planStage, runStage } from ${JSON.stringify(stages)};
+      const plan = await planStage(${JSON.stringify(key)}, { forced: true, root: ${JSON.stringify(root)} });
+      await runStage(plan, () => Promise.resolve());`;
+    await Deno.writeTextFile(`${root}/clear.ts`, script);
+    // It may remove none of the files: the first that it tries ends it.
+    const rights = ["--no-prompt", "--allow-read", `--allow-write=${root}`, `--deny-write=${files}`];
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const args = ["run", "--no-check", "--config", config, ...rights, `${root}/clear.ts`];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+    assertEquals(success, false);
+    assertStringIncludes(new TextDecoder().decode(stderr), "NotCapable");
+    assertEquals((await planStage(key, { root })).reason, "begun before, goes on from there");
   }));
 
 Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
