@@ -46,7 +46,7 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
   const bench = await openWorkbench(recipe, options, splits);
   const rows = await planRows(recipe, { ...options, engine: bench.engine.kind }, splits);
   const seconds: Record<string, number> = {};
-  const run: Run = { bench, recipe, signal: interruptSignal(), stage: stageRunner(options, seconds) };
+  const run: Run = { bench, recipe, signal: interruptSignal(), stage: stageRunner(options, seconds, bench.engine) };
   for (const row of rows) await runRow(run, row);
   if (stagesOf(rows).every(({ done }) => done)) say("every stage is unchanged, skipping to the report", options);
   await reportRun(recipe, options, bench, rows, seconds);

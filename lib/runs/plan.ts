@@ -2,6 +2,8 @@ import { exists } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { CouplingKind } from "../couplings/types.ts";
+import { locate } from "../engine/locate.ts";
+import { openEngine } from "../engine/mod.ts";
 import { sampledMetrics, type TeacherMetric } from "../recipes/metric_names.ts";
 import { rowRecipes } from "../recipes/rows.ts";
 import type { GuidanceRecipe, ResolvedRecipe, RowRecipe, RunOptions, SamplerRecipe } from "../recipes/types.ts";
@@ -159,9 +161,18 @@ async function planLatency({ recipe, options, shape, classes, stage }: Shared, r
     guidance,
     latency,
     engine: options.engine,
+    on: await timedOn(options),
     code: await codeVersion(latencyCode(teacher.model.kind, student.model.kind)),
   };
   return await stage({ kind: "latency", name: `latency ${row.name}`, key }, "evaluation");
+}
+
+/** What times are of: with another engine, device or number of threads they are measured again. */
+async function timedOn({ engine }: RunOptions) {
+  // A dry run plans for an engine that may not be installed yet.
+  if (engine === "native" && !await locate()) return "no engine yet";
+  const { version, device, threads } = await openEngine(engine);
+  return { version, device, threads };
 }
 
 async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: TeacherPlan; key: string }> {

@@ -4,6 +4,7 @@ import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { lock } from "./lock.ts";
+import { noteEnvironment } from "./stage_environment.ts";
 
 /** One step of a run whose result is kept under the hash of everything that made it. */
 export interface Stage {
@@ -71,6 +72,11 @@ function whyAgain(last: unknown, key: unknown): string {
 // What --force has emptied in this process: rows that share a stage plan it before the first of them makes it again.
 const begunAgain = new Set<string>();
 
+export interface StageOptions {
+  /** The hash of what computes, asked for where something is made (see `environmentOf`): kept with the result. */
+  readonly environment?: () => Promise<string>;
+}
+
 /**
  * Runs `make` in the stage's folder unless its result is there, and marks it
  * done afterwards. A forced stage starts from an empty folder, once a process;
@@ -79,6 +85,7 @@ const begunAgain = new Set<string>();
 export async function runStage(
   plan: StagePlan,
   make: (folder: string) => Promise<void>,
+  { environment }: StageOptions = {},
 ): Promise<{ readonly seconds: number; readonly skipped: boolean }> {
   const kept = async () => ({
     seconds: JSON.parse(await readText(join(plan.folder, doneFile))).seconds as number,
@@ -94,6 +101,7 @@ export async function runStage(
     await clear(plan.folder);
     begunAgain.add(plan.folder);
   }
+  const environments = environment && await noteEnvironment(plan, await environment());
   // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
   const spentFile = join(plan.folder, "seconds.json");
   const before = await exists(spentFile) ? Number(await readText(spentFile)) : 0;
@@ -107,7 +115,10 @@ export async function runStage(
       ? new Problem(`${error.message}, without --force, which would begin again`, { cause: error, exitCode: 75 })
       : error;
   }
-  await writeFileAtomic(join(plan.folder, doneFile), JSON.stringify({ ...plan.stage, seconds: seconds() }, null, 1));
+  await writeFileAtomic(
+    join(plan.folder, doneFile),
+    JSON.stringify({ ...plan.stage, seconds: seconds(), environments }, null, 1),
+  );
   await writeFileAtomic(plan.last, JSON.stringify(plan.stage.key));
   return { seconds: seconds(), skipped: false };
 }

@@ -14,6 +14,22 @@ async function inFolder(test: (root: string) => Promise<void>) {
   }
 }
 
+const stages = new URL("../../lib/runs/stages.ts", import.meta.url).href;
+const config = new URL("../../deno.json", import.meta.url).pathname;
+
+/** A process of its own that has `planStage` and `runStage`. */
+async function startScript(root: string, script: string, rights = ["-A"]) {
+  const file = `${root}/script.ts`;
+  await Deno.writeTextFile(file, `import { planStage, runStage } from ${JSON.stringify(stages)};\n${script}`);
+  const args = ["run", "--no-check", "--config", config, ...rights, file];
+  return new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "piped" }).spawn();
+}
+
+async function runScript(root: string, script: string, rights?: string[]) {
+  const { success, stderr } = await (await startScript(root, script, rights)).output();
+  return { success, stderr: new TextDecoder().decode(stderr) };
+}
+
 Deno.test("planStage() says why a stage must run, and runStage() keeps it for the next run", () =>
   inFolder(async (root) => {
     const first = await planStage(stage({ student: { width: 64 }, code: "a" }), { root });
@@ -88,19 +104,30 @@ Deno.test("a forced stage that was cleared by half does not pass for done", () =
     await runStage(await planStage(key, { root }), async () => {
       for (const file of files) await Deno.writeTextFile(file, "kept");
     });
-    const stages = new URL("../../lib/runs/stages.ts", import.meta.url).href;
-    const script = `import { planStage, runStage } from ${JSON.stringify(stages)};
-      const plan = await planStage(${JSON.stringify(key)}, { forced: true, root: ${JSON.stringify(root)} });
+    const script = `const plan = await planStage(${JSON.stringify(key)}, { forced: true, root: ${
+      JSON.stringify(root)
+    } });
       await runStage(plan, () => Promise.resolve());`;
-    await Deno.writeTextFile(`${root}/clear.ts`, script);
     // It may remove none of the files: the first that it tries ends it.
     const rights = ["--no-prompt", "--allow-read", `--allow-write=${root}`, `--deny-write=${files}`];
-    const config = new URL("../../deno.json", import.meta.url).pathname;
-    const args = ["run", "--no-check", "--config", config, ...rights, `${root}/clear.ts`];
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+    const { success, stderr } = await runScript(root, script, rights);
     assertEquals(success, false);
-    assertStringIncludes(new TextDecoder().decode(stderr), "NotCapable");
+    assertStringIncludes(stderr, "NotCapable");
     assertEquals((await planStage(key, { root })).reason, "begun before, goes on from there");
+  }));
+
+Deno.test("a result says in which environments it was made; going on in another is said once", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 5 }), { folder } = await planStage(key, { root });
+    const script = (environment: string, make: string) =>
+      `const plan = await planStage(${JSON.stringify(key)}, { root: ${JSON.stringify(root)} });
+       await runStage(plan, () => ${make}, { environment: () => Promise.resolve("${environment}") });`;
+    const stop = `Promise.reject(new Error("stopped"))`;
+    assertEquals((await runScript(root, script("aaaa", stop))).stderr.includes("goes on in"), false);
+    assertEquals((await runScript(root, script("aaaa", stop))).stderr.includes("goes on in"), false);
+    const { stderr } = await runScript(root, script("bbbb", "Promise.resolve()"));
+    assertStringIncludes(stderr, "student NFM seed 0: begun in environment aaaa, goes on in bbbb");
+    assertEquals(JSON.parse(await Deno.readTextFile(`${folder}/done.json`)).environments, ["aaaa", "bbbb"]);
   }));
 
 Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
