@@ -42,6 +42,8 @@ export interface StagePlan {
 /** Where stages are kept; not under version control. */
 export const stagesFolder = ".nfm/stages";
 const doneFile = "done.json";
+/** There while a folder is emptied: what is left beside it is half of something. */
+const clearingFile = "clearing";
 
 export interface PlanOptions {
   /** Make it again although its result is there. */
@@ -75,6 +77,8 @@ const begunAgain = new Set<string>();
 export interface StageOptions {
   /** The hash of what computes, asked for where something is made (see `environmentOf`): kept with the result. */
   readonly environment?: () => Promise<string>;
+  /** How often the time that it took so far is noted, for a stage that is killed; a minute when not said. */
+  readonly noteEverySeconds?: number;
 }
 
 /**
@@ -85,7 +89,7 @@ export interface StageOptions {
 export async function runStage(
   plan: StagePlan,
   make: (folder: string) => Promise<void>,
-  { environment }: StageOptions = {},
+  { environment, noteEverySeconds = 60 }: StageOptions = {},
 ): Promise<{ readonly seconds: number; readonly skipped: boolean }> {
   const kept = async () => ({
     seconds: JSON.parse(await readText(join(plan.folder, doneFile))).seconds as number,
@@ -97,23 +101,28 @@ export async function runStage(
   // Two rows, or another run, may have made the same thing since this was planned.
   const forced = plan.reason === "forced" && !begunAgain.has(plan.folder);
   if (!forced && await exists(join(plan.folder, doneFile))) return await kept();
-  if (forced) {
-    await clear(plan.folder);
-    begunAgain.add(plan.folder);
-  }
+  if (forced || await exists(join(plan.folder, clearingFile))) await clear(plan.folder);
+  if (forced) begunAgain.add(plan.folder);
   const environments = environment && await noteEnvironment(plan, await environment());
   // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
   const spentFile = join(plan.folder, "seconds.json");
   const before = await exists(spentFile) ? Number(await readText(spentFile)) : 0;
   const started = performance.now();
   const seconds = () => before + (performance.now() - started) / 1000;
+  const note = () => writeFileAtomic(spentFile, String(seconds()));
+  let noted: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => noted = note().catch(() => {}), noteEverySeconds * 1000);
   try {
     await make(plan.folder);
   } catch (error) {
-    await writeFileAtomic(spentFile, String(seconds()));
+    await noted;
+    await note();
     throw begunAgain.size > 0 && error instanceof Problem && error.exitCode === 75
       ? new Problem(`${error.message}, without --force, which would begin again`, { cause: error, exitCode: 75 })
       : error;
+  } finally {
+    clearInterval(timer);
+    await noted;
   }
   await writeFileAtomic(
     join(plan.folder, doneFile),
@@ -125,11 +134,11 @@ export async function runStage(
 
 /** Empties a stage's folder; first goes what says that it is done, so that half of it never passes for a result. */
 async function clear(folder: string): Promise<void> {
+  await writeFileAtomic(join(folder, clearingFile), "");
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  for (const name of [doneFile, ...names.filter((name) => name !== doneFile && name !== "lock")]) {
-    await Deno.remove(join(folder, name), { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+  const turn = (name: string) => name === doneFile ? 0 : name === clearingFile ? 2 : 1;
+  for (const name of names.filter((name) => name !== "lock").sort((a, b) => turn(a) - turn(b))) {
+    await Deno.remove(join(folder, name), { recursive: true });
   }
 }
 

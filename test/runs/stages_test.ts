@@ -1,4 +1,5 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertGreater, assertRejects, assertStringIncludes } from "@std/assert";
+import { exists } from "../../lib/core/files.ts";
 import { Problem } from "../../lib/core/problem.ts";
 import { planStage, readStage, runStage } from "../../lib/runs/stages.ts";
 
@@ -113,7 +114,12 @@ Deno.test("a forced stage that was cleared by half does not pass for done", () =
     const { success, stderr } = await runScript(root, script, rights);
     assertEquals(success, false);
     assertStringIncludes(stderr, "NotCapable");
-    assertEquals((await planStage(key, { root })).reason, "begun before, goes on from there");
+    const plan = await planStage(key, { root });
+    assertEquals(plan.reason, "begun before, goes on from there");
+    await runStage(plan, async () => {
+      const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+      assertEquals(left, ["lock"]);
+    });
   }));
 
 Deno.test("a result says in which environments it was made; going on in another is said once", () =>
@@ -129,6 +135,27 @@ Deno.test("a result says in which environments it was made; going on in another 
     assertStringIncludes(stderr, "student NFM seed 0: begun in environment aaaa, goes on in bbbb");
     assertEquals(JSON.parse(await Deno.readTextFile(`${folder}/done.json`)).environments, ["aaaa", "bbbb"]);
   }));
+
+Deno.test({
+  name: "the time of a stage that was killed counts",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inFolder(async (root) => {
+      const key = stage({ seed: 6 }), plan = await planStage(key, { root });
+      const script = `const plan = await planStage(${JSON.stringify(key)}, { root: ${JSON.stringify(root)} });
+        await runStage(plan, async () => {
+          await new Promise((resolve) => setTimeout(resolve, 60_000));
+        }, { noteEverySeconds: 0.02 });`;
+      const child = await startScript(root, script), ended = child.output();
+      const noted = `${plan.folder}/seconds.json`;
+      for (let tries = 0; !await exists(noted) && tries < 3000; tries++) await new Promise((f) => setTimeout(f, 10));
+      child.kill("SIGKILL");
+      assertEquals((await ended).signal, "SIGKILL");
+      const spent = Number(await Deno.readTextFile(noted));
+      assertGreater(spent, 0);
+      assertGreater((await runStage(await planStage(key, { root }), make)).seconds, spent);
+    }),
+});
 
 Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
   inFolder(async (root) => {
