@@ -1,11 +1,12 @@
-import { dirname } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Problem } from "./problem.ts";
 
 /**
  * Writes a whole file or leaves the old one untouched: the bytes go to a new
  * file in the same folder, which is synced, renamed over `path`, and the
  * folder synced, so that a crash or a full disk at any moment leaves either the
- * old content or the new, never a mixture. Makes the folder when it is missing.
+ * old content or the new, never a mixture. Makes the folder when it is missing,
+ * and removes what writes of killed processes left in it.
  *
  * @throws {Problem} exit code 74, naming `path`, when the disk or the folder refuses.
  */
@@ -15,6 +16,7 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   try {
     await Deno.mkdir(folder, { recursive: true });
+    await tidy(folder);
     await writeAndSync(temporary, bytes);
     await Deno.rename(temporary, path);
     await syncFolder(folder);
@@ -83,6 +85,25 @@ export async function renameAtomic(from: string, to: string): Promise<void> {
 export function fileFault(verb: "read" | "write", path: string, error: unknown): Problem {
   const exitCode = verb === "read" && error instanceof Deno.errors.NotFound ? 2 : 74;
   return new Problem(`Cannot ${verb} ${path}: ${reason(error)}`, { cause: error, exitCode });
+}
+
+const temporaryName = /\.[0-9a-f]{8}\.tmp$/;
+const tidied = new Set<string>();
+
+/** Once a process and folder; what is younger than an hour another process may be writing. */
+async function tidy(folder: string): Promise<void> {
+  const place = resolve(folder);
+  if (tidied.has(place)) return;
+  tidied.add(place);
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      if (!isFile || !temporaryName.test(name)) continue;
+      const path = join(folder, name), { mtime } = await Deno.stat(path);
+      if (mtime && Date.now() - mtime.getTime() > 3_600_000) await Deno.remove(path);
+    }
+  } catch {
+    // What cannot be listed or removed is in nobody's way, or will be said when the file itself is written.
+  }
 }
 
 async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {

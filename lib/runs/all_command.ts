@@ -38,7 +38,13 @@ export async function allCommand(args: readonly string[]): Promise<void> {
   }
   table.push(["all", "", duration((performance.now() - begun) / 1000)]);
   console.log(table.toString());
-  if (stopped) throw new Problem("Stopped; run the same command to continue", { exitCode: 75 });
+  const forced = args.some((word) => word.startsWith("--force"));
+  if (stopped) {
+    throw new Problem(
+      `Stopped; run the same command to continue${forced ? ", without --force, which would begin again" : ""}`,
+      { exitCode: 75 },
+    );
+  }
   if (failed.length === 0) return;
   throw new Problem(`${failed.map(({ name }) => name).join(", ")} failed: see above for why`, {
     exitCode: failed[0]!.code,

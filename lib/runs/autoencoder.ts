@@ -4,20 +4,18 @@ import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
-import { createRng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
-import * as autoencoders from "../models/autoencoders.ts";
 import * as references from "../models/references.ts";
 import type { AutoencoderDefinition } from "../models/types.ts";
-import type { ImageShape } from "../nn/patches.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
-import { autoencodingBatch, autoencodingLoss } from "../training/autoencoding.ts";
 import { readWeights } from "../training/weights.ts";
-import { codeVersion, trainingEntries } from "./code_version.ts";
+import { codeVersion } from "./code_version.ts";
 import { withoutPlaces } from "./data_member.ts";
+import { autoencoderOf } from "./recipe_models.ts";
 import { readReferenceWeights } from "./reference_weights.ts";
+import { autoencoderCode } from "./stage_code.ts";
 import type { Stage } from "./stages.ts";
-import { epochRows, keptAverage, train } from "./train.ts";
+import { keptAverage } from "./train.ts";
 
 /** What is known of a trained autoencoder; `card.json` beside its weights. */
 export interface AutoencoderCard {
@@ -53,46 +51,15 @@ interface ReconstructionCard {
   readonly frechet: number;
 }
 
-/** The autoencoder that a recipe names, over images of `shape`. */
-export function autoencoderOf({ model }: AutoencoderRecipe, { shape }: Dataset): AutoencoderDefinition {
-  const { kind, ...options } = model;
-  const build = autoencoders[kind] as (options: never, shape: ImageShape) => AutoencoderDefinition;
-  return build(options as never, shape);
-}
-
 /** A recipe whose autoencoder is trained here, not published. */
 export type TrainedAutoencoder = AutoencoderRecipe & { readonly training: NonNullable<AutoencoderRecipe["training"]> };
 
 /** The stage in which an autoencoder is trained on the images of `dataset`. */
 export async function autoencoderStage(recipe: TrainedAutoencoder, dataset: Dataset, engine: string): Promise<Stage> {
   const { model, training } = recipe;
-  const code = await codeVersion([{ autoencoder: model.kind }, "training/autoencoding.ts", ...trainingEntries]);
+  const code = await codeVersion(autoencoderCode(model.kind));
   const key = { model, training, data: dataset.digest, engine, code };
   return { kind: "autoencoder", name: `autoencoder of ${dataset.name}`, key };
-}
-
-/** Trains an autoencoder in a stage's folder; `trainedWeights` is the result. */
-export async function trainAutoencoder(
-  recipe: TrainedAutoencoder,
-  dataset: Dataset,
-  options: { folder: string; identity: Record<string, string>; signal: AbortSignal },
-): Promise<void> {
-  const definition = autoencoderOf(recipe, dataset);
-  const { training } = recipe;
-  const rng = createRng(0).fork("autoencoder");
-  await train({
-    label: "autoencoder",
-    specs: definition.specs,
-    loss: autoencodingLoss(definition, training),
-    batch: async (step) => {
-      const images = await dataset.gather(epochRows(dataset.size, training.batch, step, rng.fork("epoch")));
-      return autoencodingBatch(images, dataset.shape, definition.latentShape, rng.fork("batch").at(step));
-    },
-    training,
-    rng,
-    keepAt: [training.samples],
-    ...options,
-  });
 }
 
 /** Where the weights of an autoencoder trained in a stage's folder lie. */

@@ -18,15 +18,16 @@ import { readWeights, writeWeights } from "../training/weights.ts";
 import {
   type AutoencoderCard,
   autoencoderFiles,
-  autoencoderOf,
   autoencoderRecipe,
   autoencoderStage,
-  trainAutoencoder,
   type TrainedAutoencoder,
   trainedWeights,
 } from "./autoencoder.ts";
+import { trainAutoencoder } from "./autoencoder_training.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { openFeatures } from "./features.ts";
+import { autoencoderOf } from "./recipe_models.ts";
+import { environmentOf } from "./stage_environment.ts";
 import { planStage, runStage } from "./stages.ts";
 import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 
@@ -49,6 +50,7 @@ export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOpt
   const { seconds } = await runStage(
     plan,
     (folder) => trainAutoencoder(trained, train, { folder, identity: { stage: plan.id }, signal: interruptSignal() }),
+    { environment: () => environmentOf(engine) },
   );
   const card = await keepAutoencoder(trained, data, { train, test }, network, trainedWeights(trained, plan.folder), {
     engine: `${engine.version} (${engine.kind})`,

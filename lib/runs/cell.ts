@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "../core/files.ts";
 import { createRng } from "../core/rng.ts";
 import { withProgress } from "../core/terminal.ts";
 import { curvatureMeasurement } from "../metrics/curvature.ts";
@@ -12,8 +11,10 @@ import { goldenSection, type Probe } from "../sampling/golden_section.ts";
 import { withGuidance } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
 import { writeSafetensors } from "../training/safetensors.ts";
+import { distanceOf, roughDistance } from "./comparison.ts";
 import type { CellPlan } from "./plan.ts";
-import { distanceOf, roughDistance, type Workbench } from "./workbench.ts";
+import { writeStageFigures } from "./stage_figures.ts";
+import type { Workbench } from "./workbench.ts";
 
 /** Images of a cell that the picture of a table shows: one per class, the same noise in all. */
 const pictured = 10;
@@ -51,11 +52,6 @@ export interface Search {
 export interface StageFigures {
   readonly figures: Readonly<Record<string, Measurement>>;
   readonly search?: Search;
-}
-
-/** Writes what a stage measured. */
-export async function writeStageFigures(folder: string, measured: StageFigures): Promise<void> {
-  await writeFileAtomic(join(folder, "figures.json"), JSON.stringify(measured, null, 1));
 }
 
 /** Samples a student under the cell's solver and guidance, measures, and keeps a few of the images. */

@@ -10,6 +10,8 @@ import { fidWeights } from "../metrics/inception_options.ts";
 import { keptStatistics, readPublishedStatistics } from "../metrics/reference_statistics.ts";
 import type { Statistics } from "../metrics/statistics.ts";
 import type { FeaturesRecipe } from "../recipes/types.ts";
+import { codeVersion } from "./code_version.ts";
+import { referenceCode } from "./stage_code.ts";
 
 /** Where statistics of training sets are kept; not under version control. */
 const referencesFolder = ".nfm/references";
@@ -32,11 +34,6 @@ export async function featuresKey(recipe: FeaturesRecipe): Promise<string> {
   const { weights: _, sha256 = fidWeights.sha256, reference, ...options } = recipe;
   const published = reference !== undefined && await exists(reference) ? await hashFile(reference) : reference;
   return hashOf({ ...options, sha256, reference: published });
-}
-
-/** The code that the features depend on. */
-export function featuresEntry({ kind }: FeaturesRecipe): string {
-  return kind === "inception" ? "metrics/inception.ts" : "metrics/classifier.ts";
 }
 
 /**
@@ -78,7 +75,7 @@ export async function referenceOf(
   if (recipe.kind !== "inception") return await featureStatistics(network, train);
   if (recipe.reference !== undefined) return await readPublishedStatistics(recipe.reference, network.width);
   return await keptStatistics(
-    referencePath(network, train, engine),
+    await referencePath(recipe, network, train, engine),
     () =>
       withProgress(
         `${name} of ${train.name}`,
@@ -90,7 +87,13 @@ export async function referenceOf(
 }
 
 /** Where the statistics of a training set are kept. */
-export function referencePath(network: FeatureNetwork, train: Dataset, engine: string): string {
-  const key = hashOf({ features: network.digest, data: train.digest, engine });
+export async function referencePath(
+  recipe: FeaturesRecipe,
+  network: FeatureNetwork,
+  train: Dataset,
+  engine: string,
+): Promise<string> {
+  const code = await codeVersion(referenceCode(recipe));
+  const key = hashOf({ features: network.digest, data: train.digest, engine, code });
   return join(referencesFolder, `${key.slice(0, 16)}.safetensors`);
 }

@@ -16,7 +16,8 @@ export async function featuresCommand(recipe: ResolvedRecipe, options: RunOption
     const { train } = (await loadSplits(recipe.data)).images;
     const features = await openFeatures(recipe.features, train);
     const { count } = await referenceOf(recipe.features, features, train, engine.kind);
-    const where = recipe.features.reference ?? referencePath(features.network, train, engine.kind);
+    const where = recipe.features.reference ??
+      await referencePath(recipe.features, features.network, train, engine.kind);
     return say(
       `${features.name}: statistics of ${Number.isFinite(count) ? count : "published"} images in ${where}`,
       options,

@@ -6,9 +6,9 @@ import { type Figure, type FigureKey, figureKey, samplerName } from "../results/
 import { pairedDifferences } from "../results/paired.ts";
 import type { StageFigures } from "./cell.ts";
 import type { RowPlan, StudentPlan, TeacherPlan } from "./plan.ts";
+import { flowOf, velocityOf } from "./recipe_models.ts";
 import { readStage } from "./stages.ts";
-import { trainingLoss, velocityOf } from "./student.ts";
-import { flowOf } from "./teacher.ts";
+import { trainingLoss } from "./student.ts";
 import type { Splits } from "./workbench.ts";
 
 /** What the stages of some rows measured, by `figureKey`, in recipe order: rows, checkpoints, solvers, guidance. */

@@ -22,12 +22,11 @@ import { balancedLabels, type SampleSource, studentSource } from "../sampling/dr
 import { withGuidance } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
 import { teacherSource } from "../sampling/teacher.ts";
-import { writeStageFigures } from "./cell.ts";
 import { guidanceName } from "./gather.ts";
 import type { RowPlan } from "./plan.ts";
+import { flowOf, velocityOf } from "./recipe_models.ts";
 import type { Run } from "./run.ts";
-import { velocityOf } from "./student.ts";
-import { flowOf } from "./teacher.ts";
+import { writeStageFigures } from "./stage_figures.ts";
 
 /** Two models that are timed against each other, and how. */
 export interface LatencyInputs {

@@ -1,17 +1,18 @@
 import { join } from "node:path";
 import { hashOf } from "../core/hash.ts";
-import { createRng, type Rng } from "../core/rng.ts";
 import { progress } from "../core/terminal.ts";
 import { openRowFile, type RowFile } from "../data/row_file.ts";
 import type { Dataset } from "../data/types.ts";
-import { type Tensor, tf } from "../engine/mod.ts";
+import { tf } from "../engine/mod.ts";
 import { bindAutoencoder } from "../models/bind.ts";
 import type { Autoencoder } from "../models/types.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
-import { drawPosterior, posteriorNoise } from "../training/autoencoding.ts";
-import { autoencoderOf, findAutoencoder } from "./autoencoder.ts";
+import { findAutoencoder } from "./autoencoder.ts";
 import { codeVersion } from "./code_version.ts";
+import { type Codec, decodeAll, encodeAll, posteriorRng } from "./latent_codec.ts";
+import { autoencoderOf } from "./recipe_models.ts";
+import { latentsCode } from "./stage_code.ts";
 import { type Splits, wholeSet } from "./workbench.ts";
 
 /**
@@ -33,8 +34,8 @@ export async function openLatents(
   const stored = await findAutoencoder(recipe, wholeSet(data), train);
   let bound: Promise<Autoencoder> | undefined;
   const open = () => bound ??= stored.read().then((flat) => bindAutoencoder(stored.definition, tf.tensor1d(flat)));
-  const code = await codeVersion([{ autoencoder: recipe.model.kind }, "models/bind.ts", "training/autoencoding.ts"]);
-  const codec: Codec = { open, ...stored, shape: stored.definition.latentShape, code, folder };
+  const code = await codeVersion(latentsCode(recipe));
+  const codec: Encoding = { open, ...stored, shape: stored.definition.latentShape, code, folder };
   return {
     train: latentDataset(train, codec),
     test: latentDataset(test, codec),
@@ -58,14 +59,11 @@ export function outlineLatents(recipe: AutoencoderRecipe, pixels: Splits): Split
 
 const latentsName = ({ name }: Dataset, shape: readonly number[]) => `${name}, latents ${shape.join("x")}`;
 
-interface Codec {
-  readonly open: () => Promise<Autoencoder>;
+/** How a set is encoded, and where its latents are kept. */
+interface Encoding extends Codec {
   /** SHA-256. */
   readonly weights: string;
-  readonly scale: number;
-  /** `[channels, height, width]` of the latents. */
-  readonly shape: readonly [number, number, number];
-  /** Of the encoder. */
+  /** Version of the code of the codec. */
   readonly code: string;
   readonly folder: string;
 }
@@ -75,9 +73,9 @@ interface Codec {
  * posterior, the same in every epoch and run, where the references draw anew
  * in each; a mirrored image is encoded mirrored.
  */
-function latentDataset(images: Dataset, codec: Codec): Dataset {
-  const { shape, weights, scale } = codec, dims = sizeOf(shape);
-  const digest = hashOf({ images: images.digest, weights, scale, posterior: "one draw" });
+function latentDataset(images: Dataset, codec: Encoding): Dataset {
+  const { shape, weights, scale, code } = codec, dims = sizeOf(shape);
+  const digest = hashOf({ images: images.digest, weights, scale, code });
   const kept = new Map<boolean, Promise<RowFile>>();
   const rowsOf = (mirrored: boolean) => {
     let file = kept.get(mirrored);
@@ -106,12 +104,12 @@ function latentDataset(images: Dataset, codec: Codec): Dataset {
 }
 
 /** All latents of one orientation on disk, encoded if they are not there yet. */
-async function openOrientation(images: Dataset, digest: string, mirrored: boolean, codec: Codec): Promise<RowFile> {
-  const { code, folder, shape } = codec, { name, split, size } = images;
+async function openOrientation(images: Dataset, digest: string, mirrored: boolean, codec: Encoding): Promise<RowFile> {
+  const { folder, shape } = codec, { name, split, size } = images;
   const orientation = mirrored ? "mirrored" : "as taken";
-  const rng = createRng(0).fork("posterior").fork(split).fork(orientation);
+  const rng = posteriorRng(split, orientation);
   // Engines round differently.
-  const id = hashOf({ digest, code, engine: tf.getBackend() }).slice(0, 16);
+  const id = hashOf({ digest, engine: tf.getBackend() }).slice(0, 16);
   const path = join(folder, `${name}-${split}-${orientation}-${id}.f32`.replace(/[^\p{L}\p{N}.+=-]+/gu, "-"));
   let bar: ReturnType<typeof progress> | undefined;
   const file = await openRowFile(path, {
@@ -125,55 +123,4 @@ async function openOrientation(images: Dataset, digest: string, mirrored: boolea
   });
   bar?.stop();
   return file;
-}
-
-/** scale · (mean + std · noise) of images `[rows, …imageShape]`; row i has the noise of `rng.at(rows[i])`. */
-async function encodeAll(
-  images: Float32Array,
-  rows: Int32Array,
-  imageShape: Dataset["shape"],
-  { open, scale, shape }: Codec,
-  rng: Rng,
-): Promise<Float32Array> {
-  const autoencoder = await open();
-  return await inChunks(images, imageShape, chunkOf(imageShape), sizeOf(shape), (batch, start) => {
-    const { mean, logVariance } = autoencoder.encode(batch);
-    const noise = posteriorNoise(rows.subarray(start, start + batch.shape[0]!), shape, rng);
-    return drawPosterior(mean, logVariance, noise).mul(scale);
-  });
-}
-
-/** Images of scaled latents. */
-async function decodeAll(
-  latents: Float32Array,
-  { open, scale, shape }: Codec,
-  imageShape: Dataset["shape"],
-): Promise<Float32Array> {
-  const autoencoder = await open();
-  return await inChunks(latents, shape, chunkOf(imageShape), sizeOf(imageShape), (batch) => {
-    return autoencoder.decode(batch.div(scale));
-  });
-}
-
-/** Images at a time: a wide layer of a large image takes tens of megabytes. */
-const chunkOf = ([, height, width]: Dataset["shape"]) =>
-  Math.max(1, Math.min(256, Math.floor(2 ** 18 / (height * width))));
-
-/** `map` of rows, `[count, …shape]`, some at a time; `dims` values come of each. */
-async function inChunks(
-  rows: Float32Array,
-  shape: Dataset["shape"],
-  chunk: number,
-  dims: number,
-  map: (batch: Tensor, start: number) => Tensor,
-): Promise<Float32Array> {
-  const size = sizeOf(shape), count = rows.length / size;
-  const mapped = new Float32Array(count * dims);
-  for (let start = 0; start < count; start += chunk) {
-    const end = Math.min(start + chunk, count);
-    const output = tf.tidy(() => map(tf.tensor(rows.slice(start * size, end * size), [end - start, ...shape]), start));
-    mapped.set(await output.data<"float32">(), start * dims);
-    output.dispose();
-  }
-  return mapped;
 }

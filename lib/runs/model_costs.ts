@@ -5,10 +5,8 @@ import { parameterCount } from "../nn/parameters.ts";
 import type { ImageShape } from "../nn/patches.ts";
 import type { ResolvedRecipe, RowRecipe, TrainingRecipe } from "../recipes/types.ts";
 import { type StepCost, stepCost, studentTrainee, teacherTrainee, type Trainee } from "../training/step_cost.ts";
-import { autoencoderOf } from "./autoencoder.ts";
-import { velocityOf } from "./student.ts";
-import { flowOf } from "./teacher.ts";
-import { teacherBatch } from "./teacher_figures.ts";
+import { autoencoderOf, flowOf, velocityOf } from "./recipe_models.ts";
+import { teacherBatch } from "./teacher_inputs.ts";
 import { optimizerOf } from "./train.ts";
 import type { Splits } from "./workbench.ts";
 

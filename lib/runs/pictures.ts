@@ -5,12 +5,14 @@ import type { VelocityModel } from "../models/types.ts";
 import type { EvaluationRecipe, GuidanceRecipe } from "../recipes/types.ts";
 import { samplerName } from "../results/figures.ts";
 import { writeSafetensors } from "../training/safetensors.ts";
-import { drawWithStudent, type StageFigures, writeStageFigures } from "./cell.ts";
+import { drawWithStudent, type StageFigures } from "./cell.ts";
 import type { RowPlan } from "./plan.ts";
 import type { Run } from "./run.ts";
+import { writeStageFigures } from "./stage_figures.ts";
 import { readStage } from "./stages.ts";
 import { loadStudent } from "./student.ts";
-import { teacherDraw, type TeacherInputs } from "./teacher_figures.ts";
+import type { TeacherInputs } from "./teacher_inputs.ts";
+import { teacherDraw } from "./teacher_samples.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** What is drawn of one row under one guidance. */

@@ -9,8 +9,9 @@ import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { commitHere } from "../results/provenance.ts";
 import { readsImages } from "./asks.ts";
-import { type HeldOut, writeStageFigures } from "./cell.ts";
+import type { HeldOut } from "./cell.ts";
 import { printPlan } from "./dry_run.ts";
+import { heldOutNoise } from "./held_out.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { timeRow } from "./latency.ts";
 import { limitRecipe } from "./limit.ts";
@@ -18,9 +19,12 @@ import { makePictures } from "./pictures.ts";
 import { planRows, type RowPlan, stagesOf } from "./plan.ts";
 import { reportRun } from "./report.ts";
 import { type Run, stageRunner } from "./run.ts";
+import { writeStageFigures } from "./stage_figures.ts";
 import { runStudent } from "./student_stages.ts";
-import { loadTeacher, pretrainedWeights, teacherWeights, trainTeacher } from "./teacher.ts";
-import { heldOutNoise, measureTeacher, type TeacherInputs } from "./teacher_figures.ts";
+import { loadTeacher, pretrainedWeights, teacherWeights } from "./teacher.ts";
+import { measureTeacher } from "./teacher_figures.ts";
+import type { TeacherInputs } from "./teacher_inputs.ts";
+import { trainTeacher } from "./teacher_training.ts";
 import { openSplits, openWorkbench, outlineSplits } from "./workbench.ts";
 
 /**
@@ -44,7 +48,7 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
   const bench = await openWorkbench(recipe, options, splits);
   const rows = await planRows(recipe, { ...options, engine: bench.engine.kind }, splits);
   const seconds: Record<string, number> = {};
-  const run: Run = { bench, recipe, signal: interruptSignal(), stage: stageRunner(options, seconds) };
+  const run: Run = { bench, recipe, signal: interruptSignal(), stage: stageRunner(options, seconds, bench.engine) };
   for (const row of rows) await runRow(run, row);
   if (stagesOf(rows).every(({ done }) => done)) say("every stage is unchanged, skipping to the report", options);
   await reportRun(recipe, options, bench, rows, { seconds, commit });

@@ -2,13 +2,16 @@ import { exists } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { CouplingKind } from "../couplings/types.ts";
+import { locate } from "../engine/locate.ts";
+import { openEngine } from "../engine/mod.ts";
 import { sampledMetrics, type TeacherMetric } from "../recipes/metric_names.ts";
 import { rowRecipes } from "../recipes/rows.ts";
 import type { GuidanceRecipe, ResolvedRecipe, RowRecipe, RunOptions, SamplerRecipe } from "../recipes/types.ts";
 import { type Stage as StageName, stages } from "../recipes/types.ts";
 import { samplerName } from "../results/figures.ts";
-import { codeVersion, trainingEntries } from "./code_version.ts";
-import { featuresEntry, featuresKey } from "./features.ts";
+import { codeVersion } from "./code_version.ts";
+import { featuresKey } from "./features.ts";
+import { cellCode, couplingCode, latencyCode, picturesCode, studentCode, teacherFiguresCode } from "./stage_code.ts";
 import { planStage, type Stage, type StagePlan } from "./stages.ts";
 import { checkPretrained, pretrainedWeights, teacherStage } from "./teacher.ts";
 import type { Splits } from "./workbench.ts";
@@ -120,7 +123,7 @@ async function planRow(shared: Shared, row: RowRecipe): Promise<RowPlan> {
     data: data.train,
     teacher: teacher?.key ?? null,
     engine: options.engine,
-    code: await codeVersion([{ coupling: kind }, ...(usesTeacher ? [{ flow: row.teacher.model.kind }] : [])]),
+    code: await codeVersion(couplingCode(kind, usesTeacher ? row.teacher.model.kind : undefined)),
   };
   const coupling = await stage({ kind: "coupling", name: `coupling ${row.name}`, key: couplingKey }, "coupling");
   const students = await planStudents(shared, row, couplingKey, usesTeacher);
@@ -133,7 +136,7 @@ async function planRow(shared: Shared, row: RowRecipe): Promise<RowPlan> {
         teacher: teacher?.plan.figures.filter((one) => one.guidance === guidance).map(({ plan }) => plan.id) ?? [],
         guidance,
         count: recipe.evaluation.pictures,
-        code: await codeVersion(["sampling/draw.ts", "sampling/ode.ts", "sampling/teacher.ts"]),
+        code: await codeVersion(picturesCode),
       };
       const name = `pictures ${row.name}, ${guidance}`;
       pictures.push({ guidance, plan: await stage({ kind: "pictures", name, key }, "evaluation") });
@@ -147,8 +150,6 @@ async function planRow(shared: Shared, row: RowRecipe): Promise<RowPlan> {
 async function planLatency({ recipe, options, shape, classes, stage }: Shared, row: RowRecipe): Promise<StagePlan> {
   const { teacher, student } = row;
   const { samplers, guidance, latency } = recipe.evaluation;
-  const models = [{ flow: teacher.model.kind }, { velocity: student.model.kind }];
-  const sampling = ["sampling/teacher.ts", "sampling/ode.ts", "sampling/guidance.ts"];
   const key = {
     row: row.name, // by which its figures go
     teacher: teacher.model,
@@ -160,15 +161,23 @@ async function planLatency({ recipe, options, shape, classes, stage }: Shared, r
     guidance,
     latency,
     engine: options.engine,
-    code: await codeVersion([...models, ...sampling, "metrics/latency.ts"]),
+    on: await timedOn(options),
+    code: await codeVersion(latencyCode(teacher.model.kind, student.model.kind)),
   };
   return await stage({ kind: "latency", name: `latency ${row.name}`, key }, "evaluation");
+}
+
+/** What times are of: with another engine, device or number of threads they are measured again. */
+async function timedOn({ engine }: RunOptions) {
+  // A dry run plans for an engine that may not be installed yet.
+  if (engine === "native" && !await locate()) return "no engine yet";
+  const { version, device, threads } = await openEngine(engine);
+  return { version, device, threads };
 }
 
 async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: TeacherPlan; key: string }> {
   const { recipe, options: { engine, teacher: from, dryRun }, data, features, stage } = shared;
   const { model, noiseStd } = row.teacher;
-  const flow = { flow: model.kind };
   // A dry run plans for a teacher that is not there yet as for one that is to be trained.
   const trains = from === "train" || dryRun && !await exists(pretrainedWeights(row.teacher));
   const training = trains ? await stage(await teacherStage(row, data.train, engine), "teacher") : undefined;
@@ -178,38 +187,24 @@ async function planTeacher(shared: Shared, row: RowRecipe): Promise<{ plan: Teac
   const { images, samples, guidanceSearch, guidance } = recipe.evaluation;
   const normalised = { coupling: row.coupling, flips: row.flips, images };
   const figures: TeacherFigures[] = [];
-  const add = async (
-    metric: TeacherFigures["metric"],
-    of: object,
-    files: readonly string[],
-    guided?: GuidanceRecipe,
-  ) => {
+  const made = { flow: model.kind, coupling: row.coupling.kind, features: recipe.features };
+  const add = async (metric: TeacherFigures["metric"], of: object, guided?: GuidanceRecipe) => {
     if (!row.metrics.includes(metric)) return;
     const name = `${metric} ${row.name} teacher${guided ? `, ${guided}` : ""}`;
-    const key = { metric, ...common, ...of, code: await codeVersion([flow, ...files]) };
-    const made = { kind: "teacherFigures", name, group: `teacher report ${row.name}`, key } as const;
-    const plan = await stage(made, "evaluation");
+    const key = { metric, ...common, ...of, code: await codeVersion(teacherFiguresCode(metric, made)) };
+    const group = `teacher report ${row.name}`;
+    const plan = await stage({ kind: "teacherFigures", name, group, key }, "evaluation");
     figures.push({ metric, ...(guided && { guidance: guided }), plan });
   };
-  await add("likelihood", { images }, ["metrics/likelihood.ts"]);
-  await add("priorMismatch", normalised, ["metrics/prior_mismatch.ts", "metrics/encode.ts"]);
-  await add("zDistance", normalised, ["metrics/z_distance.ts"]);
+  await add("likelihood", { images });
+  await add("priorMismatch", normalised);
+  await add("zDistance", normalised);
   for (const kind of guidance) {
     const of = { features, samples, guidance: kind, ...(kind === "search" && { guidanceSearch }) };
-    await add("teacherFrechet", of, ["sampling/teacher.ts", ...distanceEntries(recipe)], kind);
+    await add("teacherFrechet", of, kind);
   }
   return { plan: { ...(training && { training }), figures }, key };
 }
-
-/** The code that a distance of drawn samples depends on besides their model. */
-const distanceEntries = ({ features }: ResolvedRecipe) => [
-  "sampling/draw.ts",
-  "sampling/golden_section.ts",
-  featuresEntry(features),
-  "metrics/features.ts",
-  "metrics/frechet.ts",
-  "metrics/statistics.ts",
-];
 
 async function planStudents(
   shared: Shared,
@@ -221,10 +216,10 @@ async function planStudents(
   const { checkpoints, samplers, guidance, samples, guidanceSearch, images } = recipe.evaluation;
   const sampled = sampledMetrics.some((metric) => row.metrics.includes(metric));
   if (!sampled && !row.metrics.includes("loss")) return [];
-  const velocity = { velocity: row.student.model.kind };
+  const velocity = row.student.model.kind;
   const { checkpoints: _, ...student } = row.student;
-  const trainingCode = await codeVersion([velocity, "training/flow_matching.ts", ...trainingEntries]);
-  const cellCode = await codeVersion([velocity, "sampling/ode.ts", "sampling/guidance.ts", ...distanceEntries(recipe)]);
+  const trainingCode = await codeVersion(studentCode(velocity));
+  const codeOf = (heldOut: boolean) => codeVersion(cellCode(velocity, recipe.features, heldOut));
   const keyOf = (seed: number) => ({ ...couplingKey, student, seed, checkpoints: row.checkpoints, trainingCode });
   const heldOut = usesTeacher && row.metrics.includes("priorMismatch");
   const students: StudentPlan[] = [];
@@ -244,7 +239,7 @@ async function planStudents(
         ...(kind === "heldOut" ? { images } : { samples }),
         features,
         data,
-        code: cellCode,
+        code: await codeOf(kind === "heldOut"),
       };
       const cell = `cell ${name} at ${checkpoint}, ${samplerName(sampler)}, ${kind}`;
       const made = { kind: "cell", name: cell, group: `evaluation ${name}`, key: of } as const;

@@ -1,5 +1,7 @@
 import { duration, say } from "../core/terminal.ts";
+import type { Engine } from "../engine/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { environmentOf } from "./stage_environment.ts";
 import { runStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -13,11 +15,15 @@ export interface Run {
 }
 
 /** Runs stages, says what it does, and adds up what each group of them cost in `seconds`. */
-export function stageRunner(options: RunOptions, seconds: Record<string, number>): Run["stage"] {
+export function stageRunner(options: RunOptions, seconds: Record<string, number>, engine: Engine): Run["stage"] {
+  let noted: Promise<string> | undefined;
+  const environment = () => noted ??= environmentOf(engine);
   return async (plan, make) => {
     const { name } = plan.stage;
-    if (!plan.done) say(`${name}: ${plan.reason}`, options);
-    const { seconds: spent, skipped } = await runStage(plan, make);
+    const { seconds: spent, skipped } = await runStage(plan, async (folder) => {
+      say(`${name}: ${plan.reason}`, options);
+      await make(folder);
+    }, { environment });
     const group = plan.stage.group ?? name;
     seconds[group] = (seconds[group] ?? 0) + spent;
     if (!skipped) say(`${name}: done in ${duration(spent)}`, options);

@@ -5,7 +5,7 @@ import type { ResolvedRecipe, RowRecipe, SamplerRecipe } from "../recipes/types.
 import { comparesImages, readsImages } from "./asks.ts";
 import type { ImageCost, ModelCosts, StudentCost, TeacherCost } from "./model_costs.ts";
 import type { CellPlan, RowPlan, TeacherFigures } from "./plan.ts";
-import { teacherBatch } from "./teacher_figures.ts";
+import { teacherBatch } from "./teacher_inputs.ts";
 import type { Splits } from "./workbench.ts";
 
 /** What a stage takes. */

@@ -2,7 +2,9 @@ import { join } from "node:path";
 import { firstDifference } from "../core/difference.ts";
 import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
+import { Problem } from "../core/problem.ts";
 import { lock } from "./lock.ts";
+import { noteEnvironment } from "./stage_environment.ts";
 
 /** One step of a run whose result is kept under the hash of everything that made it. */
 export interface Stage {
@@ -40,6 +42,8 @@ export interface StagePlan {
 /** Where stages are kept; not under version control. */
 export const stagesFolder = ".nfm/stages";
 const doneFile = "done.json";
+/** There while a folder is emptied: what is left beside it is half of something. */
+const clearingFile = "clearing";
 
 export interface PlanOptions {
   /** Make it again although its result is there. */
@@ -67,14 +71,25 @@ function whyAgain(last: unknown, key: unknown): string {
   return /^(code|trainingCode) was /.test(difference) ? "the code changed" : difference;
 }
 
+// What --force has emptied in this process: rows that share a stage plan it before the first of them makes it again.
+const begunAgain = new Set<string>();
+
+export interface StageOptions {
+  /** The hash of what computes, asked for where something is made (see `environmentOf`): kept with the result. */
+  readonly environment?: () => Promise<string>;
+  /** How often the time that it took so far is noted, for a stage that is killed; a minute when not said. */
+  readonly noteEverySeconds?: number;
+}
+
 /**
  * Runs `make` in the stage's folder unless its result is there, and marks it
- * done afterwards. A forced stage starts from an empty folder; an interrupted
- * one keeps what it had (checkpoints), so that `make` can go on.
+ * done afterwards. A forced stage starts from an empty folder, once a process;
+ * an interrupted one keeps what it had (checkpoints), so that `make` can go on.
  */
 export async function runStage(
   plan: StagePlan,
   make: (folder: string) => Promise<void>,
+  { environment, noteEverySeconds = 60 }: StageOptions = {},
 ): Promise<{ readonly seconds: number; readonly skipped: boolean }> {
   const kept = async () => ({
     seconds: JSON.parse(await readText(join(plan.folder, doneFile))).seconds as number,
@@ -84,27 +99,46 @@ export async function runStage(
   await Deno.mkdir(plan.folder, { recursive: true });
   using _lock = await lock(join(plan.folder, "lock"), plan.stage.name);
   // Two rows, or another run, may have made the same thing since this was planned.
-  if (plan.reason !== "forced" && await exists(join(plan.folder, doneFile))) return await kept();
-  if (plan.reason === "forced") await clear(plan.folder);
+  const forced = plan.reason === "forced" && !begunAgain.has(plan.folder);
+  if (!forced && await exists(join(plan.folder, doneFile))) return await kept();
+  if (forced || await exists(join(plan.folder, clearingFile))) await clear(plan.folder);
+  if (forced) begunAgain.add(plan.folder);
+  const environments = environment && await noteEnvironment(plan, await environment());
   // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
   const spentFile = join(plan.folder, "seconds.json");
   const before = await exists(spentFile) ? Number(await readText(spentFile)) : 0;
   const started = performance.now();
   const seconds = () => before + (performance.now() - started) / 1000;
+  const note = () => writeFileAtomic(spentFile, String(seconds()));
+  let noted: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => noted = note().catch(() => {}), noteEverySeconds * 1000);
   try {
     await make(plan.folder);
   } catch (error) {
-    await writeFileAtomic(spentFile, String(seconds()));
-    throw error;
+    await noted;
+    await note();
+    throw begunAgain.size > 0 && error instanceof Problem && error.exitCode === 75
+      ? new Problem(`${error.message}, without --force, which would begin again`, { cause: error, exitCode: 75 })
+      : error;
+  } finally {
+    clearInterval(timer);
+    await noted;
   }
-  await writeFileAtomic(join(plan.folder, doneFile), JSON.stringify({ ...plan.stage, seconds: seconds() }, null, 1));
+  await writeFileAtomic(
+    join(plan.folder, doneFile),
+    JSON.stringify({ ...plan.stage, seconds: seconds(), environments }, null, 1),
+  );
   await writeFileAtomic(plan.last, JSON.stringify(plan.stage.key));
   return { seconds: seconds(), skipped: false };
 }
 
+/** Empties a stage's folder; first goes what says that it is done, so that half of it never passes for a result. */
 async function clear(folder: string): Promise<void> {
-  for await (const { name } of Deno.readDir(folder)) {
-    if (name !== "lock") await Deno.remove(join(folder, name), { recursive: true });
+  await writeFileAtomic(join(folder, clearingFile), "");
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  const turn = (name: string) => name === doneFile ? 0 : name === clearingFile ? 2 : 1;
+  for (const name of names.filter((name) => name !== "lock").sort((a, b) => turn(a) - turn(b))) {
+    await Deno.remove(join(folder, name), { recursive: true });
   }
 }
 

@@ -1,42 +1,26 @@
-import { canonicalJson } from "../core/hash.ts";
 import { createRng } from "../core/rng.ts";
 import { tf } from "../engine/mod.ts";
 import type { Coupling } from "../couplings/types.ts";
 import type { Dataset } from "../data/types.ts";
 import { bindVelocity } from "../models/bind.ts";
 import type { VelocityDefinition, VelocityModel } from "../models/types.ts";
-import * as velocities from "../models/velocities.ts";
 import type { StudentRecipe } from "../recipes/types.ts";
 import { flowMatchingLoss } from "../training/flow_matching.ts";
 import { meanLoss, readLossLog } from "../training/loss_log.ts";
 import { studentBatches } from "../training/student_batches.ts";
 import { readWeights } from "../training/weights.ts";
 import { stepsFor } from "../training/steps.ts";
+import { velocityOf } from "./recipe_models.ts";
 import { keptAverage, lossLog, train } from "./train.ts";
 
-/** A velocity model and its loss. */
-interface Student {
-  readonly definition: VelocityDefinition;
-  readonly loss: ReturnType<typeof flowMatchingLoss>;
+// One a definition, so that what the engine recorded for it serves every row and seed.
+const losses = new WeakMap<VelocityDefinition, ReturnType<typeof flowMatchingLoss>>();
+
+function lossOf(definition: VelocityDefinition) {
+  let loss = losses.get(definition);
+  if (!loss) losses.set(definition, loss = flowMatchingLoss(definition));
+  return loss;
 }
-
-// One a recipe, so that what the engine recorded for it serves every row, seed and checkpoint.
-const students = new Map<string, Student>();
-
-function studentOf({ model, training: { recompute = false } }: StudentRecipe, { shape, classes }: Dataset): Student {
-  const key = canonicalJson([model, recompute, shape, classes]);
-  let student = students.get(key);
-  if (!student) {
-    const { kind, ...options } = model;
-    const definition = velocities[kind]({ ...options, recompute }, shape, classes);
-    students.set(key, student = { definition, loss: flowMatchingLoss(definition) });
-  }
-  return student;
-}
-
-/** The velocity model that a recipe names, over a dataset's images and classes. */
-export const velocityOf = (recipe: StudentRecipe, dataset: Dataset): VelocityDefinition =>
-  studentOf(recipe, dataset).definition;
 
 /**
  * Trains a student under a coupling (paper §3.2). Rows of one seed share their
@@ -55,7 +39,7 @@ export async function trainStudent(
     signal: AbortSignal;
   },
 ): Promise<void> {
-  const { definition, loss } = studentOf(recipe, dataset);
+  const definition = velocityOf(recipe, dataset);
   const { training, time, pairUses = 1 } = recipe, { labelDropout, batch } = training;
   const rng = createRng(options.seed).fork("student");
   const batches = studentBatches(coupling, rng, { size: batch, labelDropout, time, pairUses });
@@ -63,7 +47,7 @@ export async function trainStudent(
     compile: true,
     label: options.label,
     specs: definition.specs,
-    loss,
+    loss: lossOf(definition),
     batch: batches.batch,
     training,
     rng,

@@ -4,64 +4,24 @@ import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
-import { createRng } from "../core/rng.ts";
 import { tf } from "../engine/mod.ts";
 import type { Dataset } from "../data/types.ts";
 import { bindFlow } from "../models/bind.ts";
-import * as flows from "../models/flows.ts";
-import type { FlowDefinition, NormalizingFlow } from "../models/types.ts";
+import type { NormalizingFlow } from "../models/types.ts";
 import type { RowRecipe, TeacherRecipe } from "../recipes/types.ts";
-import { maxLikelihoodBatch, maxLikelihoodLoss } from "../training/max_likelihood.ts";
 import { readWeights } from "../training/weights.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
-import { codeVersion, trainingEntries } from "./code_version.ts";
+import { codeVersion } from "./code_version.ts";
 import { withoutPlaces } from "./data_member.ts";
+import { flowOf } from "./recipe_models.ts";
+import { teacherCode } from "./stage_code.ts";
 import type { Stage } from "./stages.ts";
-import { epochRows, keptAverage, train } from "./train.ts";
-
-/** The flow that a recipe names, over a dataset's images and classes. */
-export function flowOf(
-  { model, training: { recompute = false } }: TeacherRecipe,
-  { shape, classes }: Dataset,
-): FlowDefinition {
-  const { kind, ...options } = model;
-  return flows[kind]({ ...options, recompute }, shape, classes);
-}
-
-/** Trains a teacher by maximum likelihood (paper §2.2) in a stage's folder; `teacherWeights` is the result. */
-export async function trainTeacher(
-  recipe: TeacherRecipe,
-  dataset: Dataset,
-  options: { seed: number; flips: boolean; folder: string; identity: Record<string, string>; signal: AbortSignal },
-): Promise<void> {
-  const flow = flowOf(recipe, dataset);
-  const { training, noiseStd } = recipe;
-  const rng = createRng(options.seed).fork("teacher");
-  await train({
-    compile: true,
-    label: "teacher",
-    specs: flow.specs,
-    loss: maxLikelihoodLoss(flow),
-    batch: async (step) => {
-      const draw = rng.fork("batch").at(step);
-      const rows = epochRows(dataset.size, training.batch, step, rng.fork("epoch"));
-      const flipped = options.flips ? Uint8Array.from(draw.fork("flip").bits(rows.length), (u) => u & 1) : undefined;
-      const images = await dataset.gather(rows, flipped);
-      return maxLikelihoodBatch(images, dataset.shape, draw, { noiseStd, labelDropout: training.labelDropout });
-    },
-    training,
-    rng,
-    folder: options.folder,
-    identity: options.identity,
-    keepAt: [training.samples],
-    signal: options.signal,
-  });
-}
+import { keptAverage } from "./train.ts";
 
 /** The stage in which a row's teacher is trained on data of this digest. */
 export async function teacherStage({ name, teacher, flips }: RowRecipe, data: string, engine: string): Promise<Stage> {
   const { pretrained: _, ...trained } = teacher;
-  const code = await codeVersion([{ flow: trained.model.kind }, "training/max_likelihood.ts", ...trainingEntries]);
+  const code = await codeVersion(teacherCode(trained.model.kind));
   return { kind: "teacher", name: `teacher ${name}`, key: { ...trained, data, flips, engine, code } };
 }
 

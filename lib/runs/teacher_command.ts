@@ -16,16 +16,11 @@ import type { ResolvedRecipe, RowRecipe, RunOptions } from "../recipes/types.ts"
 import { commitHere } from "../results/provenance.ts";
 import { readWeights, writeWeights } from "../training/weights.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { flowOf } from "./recipe_models.ts";
+import { environmentOf } from "./stage_environment.ts";
 import { planStage, runStage } from "./stages.ts";
-import {
-  checkPretrained,
-  flowOf,
-  pretrainedWeights,
-  teacherRecipe,
-  teacherStage,
-  teacherWeights,
-  trainTeacher,
-} from "./teacher.ts";
+import { checkPretrained, pretrainedWeights, teacherRecipe, teacherStage, teacherWeights } from "./teacher.ts";
+import { trainTeacher } from "./teacher_training.ts";
 import { openNamedEngine, openSplits, type Splits } from "./workbench.ts";
 
 /**
@@ -69,7 +64,7 @@ async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, optio
       folder,
       identity: { stage: plan.id },
       signal: interruptSignal(),
-    }));
+    }), { environment: () => environmentOf(engine) });
   const definition = flowOf(teacher, splits.train);
   const { flat } = await readWeights(teacherWeights(teacher, plan.folder), definition.specs);
   const vector = tf.tensor1d(flat);

@@ -4,10 +4,8 @@ import type { Inspection } from "../data/kind.ts";
 import { subset } from "../data/subset.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Engine, forceExecution, openEngine } from "../engine/mod.ts";
-import { extractFeatures, type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
-import { frechetMeasurement, type FrechetReference, frechetReference } from "../metrics/frechet.ts";
-import type { Measurement } from "../metrics/types.ts";
-import { sizeOf } from "../nn/parameters.ts";
+import type { FeatureNetwork } from "../metrics/features.ts";
+import { type FrechetReference, frechetReference } from "../metrics/frechet.ts";
 import type { AutoencoderRecipe, DataRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { comparesImages } from "./asks.ts";
 import { openFeatures, referenceOf } from "./features.ts";
@@ -124,27 +122,4 @@ export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions,
   const statistics = await referenceOf(recipe.features, features, train, engine.kind);
   const reference = frechetReference(statistics, { allowFewSamples: options.limit !== undefined });
   return { ...splits, engine, comparison: { features: features.network, reference }, featuresName: features.name };
-}
-
-/** The Fréchet distance of drawn samples, `[count, …shape]`, from the training set. */
-export async function distanceOf(bench: Workbench, drawn: Float32Array): Promise<Measurement> {
-  const { features, reference } = bench.comparison!;
-  return frechetMeasurement(await extractFeatures(features, imagesOf(bench, drawn)), reference, {
-    allowFewSamples: true,
-  });
-}
-
-/** The same as a bare number from few samples: what a search compares. */
-export async function roughDistance(bench: Workbench, drawn: Float32Array): Promise<number> {
-  const { features, reference } = bench.comparison!;
-  const statistics = await featureStatistics(features, imagesOf(bench, drawn));
-  return reference.distance(statistics, { allowFewSamples: true });
-}
-
-/** Samples turned into images at a time: all of the paper's would take 39 GB. */
-const imagesAtOnce = 512;
-
-async function* imagesOf({ train, toImages }: Workbench, drawn: Float32Array): AsyncGenerator<Float32Array> {
-  const step = imagesAtOnce * sizeOf(train.shape);
-  for (let start = 0; start < drawn.length; start += step) yield await toImages(drawn.subarray(start, start + step));
 }

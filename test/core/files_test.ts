@@ -15,6 +15,19 @@ Deno.test("writeFileAtomic() writes text and bytes whole, makes the folder, and 
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("writeFileAtomic() removes what killed writers left in the folder, no other's file and none that may be in use", async () => {
+  const folder = await Deno.makeTempDir(), long = new Date(Date.now() - 2 * 3_600_000);
+  for (const name of ["chunk.bin.0123abcd.tmp", "notes.tmp", "figures.json"]) {
+    await Deno.writeTextFile(`${folder}/${name}`, "half");
+    await Deno.utime(`${folder}/${name}`, long, long);
+  }
+  await Deno.writeTextFile(`${folder}/order.bin.89abcdef.tmp`, "half");
+  await writeFileAtomic(`${folder}/x`, "whole");
+  const left = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+  assertEquals(left, ["figures.json", "notes.tmp", "order.bin.89abcdef.tmp", "x"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("writeFileAtomic() shows a reader the old content or the new, never a mixture", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/x`;

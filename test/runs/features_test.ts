@@ -52,8 +52,10 @@ Deno.test("Inception's statistics of a training set are computed once for each s
     assertEquals([first.count, first.dims], [3, 2048]);
     const direct = await featureStatistics(features.network, train);
     assert(first.mean.every((x, i) => Math.abs(x - direct.mean[i]!) <= 1e-12 * Math.abs(x)));
-    const path = referencePath(features.network, train, "native");
-    assertNotEquals(referencePath(features.network, train, "wasm"), path);
+    const path = await referencePath(recipe, features.network, train, "native");
+    assertNotEquals(await referencePath(recipe, features.network, train, "wasm"), path);
+    const classifier = { kind: "classifier", pretrained: "anywhere" } as const;
+    assertNotEquals(await referencePath(classifier, features.network, train, "native"), path, "other code, other path");
     const { mtime } = await Deno.stat(path);
     assertEquals(await referenceOf(recipe, features, train, "native"), first);
     assertEquals((await Deno.stat(path)).mtime, mtime);

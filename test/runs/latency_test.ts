@@ -1,13 +1,16 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { createRng } from "../../lib/core/rng.ts";
 import { beQuiet } from "../../lib/core/terminal.ts";
-import { type Tensor, tf } from "../../lib/engine/mod.ts";
+import { openEngine, type Tensor, tf } from "../../lib/engine/mod.ts";
 import { bindFlow, bindVelocity } from "../../lib/models/bind.ts";
 import { sit } from "../../lib/models/sit.ts";
 import { tarflow } from "../../lib/models/tarflow.ts";
 import { initialize } from "../../lib/nn/parameters.ts";
 import type { NormalizingFlow, VelocityModel } from "../../lib/models/types.ts";
 import { parseFigureKey } from "../../lib/results/figures.ts";
+import { loadRecipe } from "../../lib/recipes/load.ts";
+import { planRows } from "../../lib/runs/plan.ts";
+import { outlineSplits } from "../../lib/runs/workbench.ts";
 import { type LatencyInputs, measureLatency } from "../../lib/runs/latency.ts";
 import { testOnEngines } from "../engines.ts";
 
@@ -124,4 +127,12 @@ testOnEngines("measureLatency() stops between runs when it is told to", async ()
   );
   assertEquals(evaluated.length, 5, "the run that was under way is the last");
   dispose();
+});
+
+testOnEngines("times are kept for the engine, device and threads that they were measured on", async (engine) => {
+  const { recipe } = await loadRecipe("table8", "quick"), { splits } = await outlineSplits(recipe);
+  const options = { engine, teacher: "pretrained", dryRun: true, overrides: [], quiet: true, out: "nowhere" } as const;
+  const plans = await planRows(recipe, options, splits);
+  const { version, device, threads } = await openEngine(engine);
+  for (const { latency } of plans) assertEquals(latency!.stage.key["on"], { version, device, threads });
 });

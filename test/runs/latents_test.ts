@@ -8,6 +8,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { join } from "node:path";
+import { hashOf } from "../../lib/core/hash.ts";
 import { Problem } from "../../lib/core/problem.ts";
 import { createRng } from "../../lib/core/rng.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
@@ -21,14 +22,16 @@ import { autoencoderTraining } from "../../lib/recipes/schema.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../../lib/recipes/types.ts";
 import {
   type AutoencoderCard,
-  autoencoderOf,
   findAutoencoder,
-  trainAutoencoder,
   type TrainedAutoencoder,
   trainedWeights,
 } from "../../lib/runs/autoencoder.ts";
 import { keepAutoencoder } from "../../lib/runs/autoencoder_command.ts";
+import { trainAutoencoder } from "../../lib/runs/autoencoder_training.ts";
+import { codeVersion } from "../../lib/runs/code_version.ts";
 import { openLatents } from "../../lib/runs/latents.ts";
+import { autoencoderOf } from "../../lib/runs/recipe_models.ts";
+import { latentsCode } from "../../lib/runs/stage_code.ts";
 import { readWeights, writeWeights } from "../../lib/training/weights.ts";
 import { testOnEngines } from "../engines.ts";
 
@@ -144,6 +147,13 @@ testOnEngines(
     const other = await openLatents(await artifactOf(engine), splits, data, latents);
     assertNotEquals(other.train.digest, train.digest);
     assertNotEquals(other.test.digest, other.train.digest);
+    const { weights, scale } = await findAutoencoder(recipe, data, images.train);
+    const code = await codeVersion(latentsCode(recipe));
+    assertEquals(
+      train.digest,
+      hashOf({ images: images.train.digest, weights, scale, code }),
+      "the codec's code is in it",
+    );
     await Deno.remove(join(recipe.pretrained, "autoencoder.safetensors"));
     await assertRejects(() => train.gather(Int32Array.of(0)), Problem, "autoencoder.safetensors");
   },

@@ -1,4 +1,5 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertGreater, assertRejects, assertStringIncludes } from "@std/assert";
+import { exists } from "../../lib/core/files.ts";
 import { Problem } from "../../lib/core/problem.ts";
 import { planStage, readStage, runStage } from "../../lib/runs/stages.ts";
 
@@ -12,6 +13,22 @@ async function inFolder(test: (root: string) => Promise<void>) {
   } finally {
     await Deno.remove(root, { recursive: true });
   }
+}
+
+const stages = new URL("../../lib/runs/stages.ts", import.meta.url).href;
+const config = new URL("../../deno.json", import.meta.url).pathname;
+
+/** A process of its own that has `planStage` and `runStage`. */
+async function startScript(root: string, script: string, rights = ["-A"]) {
+  const file = `${root}/script.ts`;
+  await Deno.writeTextFile(file, `import { planStage, runStage } from ${JSON.stringify(stages)};\n${script}`);
+  const args = ["run", "--no-check", "--config", config, ...rights, file];
+  return new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "piped" }).spawn();
+}
+
+async function runScript(root: string, script: string, rights?: string[]) {
+  const { success, stderr } = await (await startScript(root, script, rights)).output();
+  return { success, stderr: new TextDecoder().decode(stderr) };
 }
 
 Deno.test("planStage() says why a stage must run, and runStage() keeps it for the next run", () =>
@@ -55,6 +72,90 @@ Deno.test("runStage() goes on with what an interrupted run left, and a forced on
       assertEquals(left, ["lock"]);
     });
   }));
+
+Deno.test("what --force made again in this process is not made a second time; one that is stopped says to leave it out", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 3 });
+    await runStage(await planStage(key, { root }), make);
+    // Two rows plan the same stage before the first of them makes it.
+    const plans = [await planStage(key, { forced: true, root }), await planStage(key, { forced: true, root })] as const;
+    assertEquals(plans.map(({ reason }) => reason), ["forced", "forced"]);
+    const stopped = await assertRejects(() =>
+      runStage(plans[0], async (folder) => {
+        await Deno.writeTextFile(`${folder}/checkpoint`, "half");
+        throw new Problem("Stopped: run the same command to continue", { exitCode: 75 });
+      }), Problem);
+    assertEquals(
+      [stopped.message, stopped.exitCode],
+      ["Stopped: run the same command to continue, without --force, which would begin again", 75],
+    );
+    assertEquals((await planStage(key, { root })).reason, "begun before, goes on from there");
+    const again = await runStage(plans[0], async (folder) => {
+      assertEquals(await Deno.readTextFile(`${folder}/checkpoint`), "half");
+      await make(folder);
+    });
+    assertEquals(again.skipped, false);
+    assertEquals((await runStage(plans[1], make)).skipped, true);
+  }));
+
+Deno.test("a forced stage that was cleared by half does not pass for done", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 4 }), { folder } = await planStage(key, { root });
+    const files = Array.from({ length: 40 }, (_, i) => `${folder}/file-${i}`);
+    await runStage(await planStage(key, { root }), async () => {
+      for (const file of files) await Deno.writeTextFile(file, "kept");
+    });
+    const script = `const plan = await planStage(${JSON.stringify(key)}, { forced: true, root: ${
+      JSON.stringify(root)
+    } });
+      await runStage(plan, () => Promise.resolve());`;
+    // It may remove none of the files: the first that it tries ends it.
+    const rights = ["--no-prompt", "--allow-read", `--allow-write=${root}`, `--deny-write=${files}`];
+    const { success, stderr } = await runScript(root, script, rights);
+    assertEquals(success, false);
+    assertStringIncludes(stderr, "NotCapable");
+    const plan = await planStage(key, { root });
+    assertEquals(plan.reason, "begun before, goes on from there");
+    await runStage(plan, async () => {
+      const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+      assertEquals(left, ["lock"]);
+    });
+  }));
+
+Deno.test("a result says in which environments it was made; going on in another is said once", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 5 }), { folder } = await planStage(key, { root });
+    const script = (environment: string, make: string) =>
+      `const plan = await planStage(${JSON.stringify(key)}, { root: ${JSON.stringify(root)} });
+       await runStage(plan, () => ${make}, { environment: () => Promise.resolve("${environment}") });`;
+    const stop = `Promise.reject(new Error("stopped"))`;
+    assertEquals((await runScript(root, script("aaaa", stop))).stderr.includes("goes on in"), false);
+    assertEquals((await runScript(root, script("aaaa", stop))).stderr.includes("goes on in"), false);
+    const { stderr } = await runScript(root, script("bbbb", "Promise.resolve()"));
+    assertStringIncludes(stderr, "student NFM seed 0: begun in environment aaaa, goes on in bbbb");
+    assertEquals(JSON.parse(await Deno.readTextFile(`${folder}/done.json`)).environments, ["aaaa", "bbbb"]);
+  }));
+
+Deno.test({
+  name: "the time of a stage that was killed counts",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inFolder(async (root) => {
+      const key = stage({ seed: 6 }), plan = await planStage(key, { root });
+      const script = `const plan = await planStage(${JSON.stringify(key)}, { root: ${JSON.stringify(root)} });
+        await runStage(plan, async () => {
+          await new Promise((resolve) => setTimeout(resolve, 60_000));
+        }, { noteEverySeconds: 0.02 });`;
+      const child = await startScript(root, script), ended = child.output();
+      const noted = `${plan.folder}/seconds.json`;
+      for (let tries = 0; !await exists(noted) && tries < 3000; tries++) await new Promise((f) => setTimeout(f, 10));
+      child.kill("SIGKILL");
+      assertEquals((await ended).signal, "SIGKILL");
+      const spent = Number(await Deno.readTextFile(noted));
+      assertGreater(spent, 0);
+      assertGreater((await runStage(await planStage(key, { root }), make)).seconds, spent);
+    }),
+});
 
 Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
   inFolder(async (root) => {

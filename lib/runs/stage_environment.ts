@@ -1,0 +1,38 @@
+import { join } from "node:path";
+import { exists, readText, writeFileAtomic } from "../core/files.ts";
+import { say } from "../core/terminal.ts";
+import type { Engine } from "../engine/types.ts";
+import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
+import type { StagePlan } from "./stages.ts";
+
+/** Where the environments that stages were made in are described, by their hash; not under version control. */
+const environmentsFolder = ".nfm/environments";
+const noteFile = "environments.json";
+
+/** The hash of this machine with the engine that is open, as provenance has it. */
+export async function environmentOf(engine: Engine): Promise<string> {
+  return await recordEnvironment(await describeEnvironment(engine), environmentsFolder);
+}
+
+/**
+ * Notes in a stage's folder that it is made in `environment`, and says so where
+ * it was begun in another: engines and processors round differently.
+ *
+ * @returns all that it was made in, in order
+ */
+export async function noteEnvironment(plan: StagePlan, environment: string): Promise<readonly string[]> {
+  const path = join(plan.folder, noteFile);
+  const before: string[] = await exists(path) ? JSON.parse(await readText(path)) : [];
+  if (before.at(-1) === environment) return before;
+  if (before.length > 0) {
+    say(
+      `${plan.stage.name}: begun in environment ${
+        before.join(", then ")
+      }, goes on in ${environment}, which may round ` +
+        `differently (described in ${environmentsFolder}/)`,
+    );
+  }
+  const all = [...before, environment];
+  await writeFileAtomic(path, JSON.stringify(all));
+  return all;
+}
