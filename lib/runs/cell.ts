@@ -8,7 +8,7 @@ import type { VelocityModel } from "../models/types.ts";
 import type { EvaluationRecipe, SamplerRecipe } from "../recipes/types.ts";
 import { samplerName } from "../results/figures.ts";
 import { type Drawn, drawSamples, studentSource } from "../sampling/draw.ts";
-import { goldenSection, type Probe } from "../sampling/golden_section.ts";
+import { goldenSection, type GoldenSectionResult } from "../sampling/golden_section.ts";
 import { withGuidance } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
 import { writeSafetensors } from "../training/safetensors.ts";
@@ -44,7 +44,13 @@ export interface CellInputs {
 /** Where the search for a guidance weight went. */
 export interface Search {
   readonly weight: number;
-  readonly probes: readonly Probe[];
+  /** In order; `null`, as JSON has no Infinity, where samples were not finite. */
+  readonly probes: readonly { readonly weight: number; readonly value: number | null }[];
+}
+
+/** A search as a stage keeps it. */
+export function searchOf({ weight, probes }: GoldenSectionResult): Search {
+  return { weight, probes: probes.map(({ weight, value }) => ({ weight, value: value === Infinity ? null : value })) };
 }
 
 /** What a stage that measures leaves in its folder as `figures.json`: by metric. */
@@ -82,11 +88,11 @@ export async function evaluateCell(inputs: CellInputs): Promise<void> {
 /** The paper's search (§4): golden section on a small-sample Fréchet distance, the same noise for every probe. */
 async function searchWeight(inputs: CellInputs): Promise<Search> {
   const { low, high, iterations, samples } = inputs.recipe.guidanceSearch;
-  const { weight, probes } = await goldenSection(async (w) => {
+  const found = await goldenSection(async (w) => {
     const { data } = await draw(inputs, w, { count: samples, noise: "guidanceSearch" });
     return await roughDistance(inputs.bench, data);
   }, { bracket: [low, high], iterations });
-  return { weight, probes };
+  return searchOf(found);
 }
 
 async function draw(

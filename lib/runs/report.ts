@@ -181,7 +181,8 @@ async function searchLog(rows: readonly RowPlan[]): Promise<Readonly<Record<stri
   const add = async (name: string, { plan }: { plan: StagePlan }) => {
     const { search } = await readStage<StageFigures>(plan, "figures.json");
     if (!search) return;
-    const probes = search.probes.map(({ weight, value }) => [Number(weight.toFixed(4)), Number(value.toFixed(3))]);
+    const rounded = (value: number | null, digits: number) => value === null ? null : Number(value.toFixed(digits));
+    const probes = search.probes.map(({ weight, value }) => [rounded(weight, 4), rounded(value, 3)]);
     searches[name] = { weight: search.weight, probes };
   };
   for (const { row, students, teacher } of rows) {
