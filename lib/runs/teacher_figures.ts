@@ -49,6 +49,7 @@ export async function measureTeacher(
   return await ownSamples(inputs, guidance!);
 }
 
+/** Of both splits; of latents without bits, which count the grey levels of pixels. */
 async function likelihoods(inputs: TeacherInputs): Promise<Record<string, Measurement>> {
   const { bench, flow, noiseStd, evaluation, label } = inputs;
   const figures: Record<string, Measurement> = {};
@@ -64,7 +65,7 @@ async function likelihoods(inputs: TeacherInputs): Promise<Record<string, Measur
       inputs.signal,
     );
     figures[name] = nll;
-    if (name === "nllTest") figures["bitsPerDim"] = bitsPerDim;
+    if (name === "nllTest" && dataset === bench.images.test) figures["bitsPerDim"] = bitsPerDim;
   }
   return figures;
 }

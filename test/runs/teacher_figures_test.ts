@@ -14,6 +14,7 @@ import type { EvaluationRecipe } from "../../lib/recipes/types.ts";
 import { evaluateCell, type StageFigures } from "../../lib/runs/cell.ts";
 import { measureTeacher, type TeacherInputs } from "../../lib/runs/teacher_figures.ts";
 import type { Workbench } from "../../lib/runs/workbench.ts";
+import { memoryDataset } from "../metrics/memory_dataset.ts";
 
 const engine = await openEngine("wasm");
 const shape = [1, 8, 8] as const, classes = 3, size = 300, rng = createRng(5);
@@ -116,4 +117,12 @@ Deno.test("the search for a student's weight does too, and a student fails where
   await assertRejects(() => evaluate(student(Infinity), "unguided"), Problem, "Sample 0 is not finite: ");
   await assertRejects(() => evaluate(student(Infinity), "search"), Problem, "No guidance weight in [1, 4]");
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("bits per dimension are of pixels alone", async () => {
+  const measure = async (bench: Workbench) =>
+    Object.keys((await measureTeacher(await inputsOf({ bench }), { metric: "likelihood" })).figures);
+  const latents = memoryDataset(rng.fork("latents").normal(size * 64), Int32Array.from(labels), shape);
+  assertEquals(await measure(bench), ["nll", "nllTest", "bitsPerDim"]);
+  assertEquals(await measure({ ...bench, train: latents, test: latents }), ["nll", "nllTest"]);
 });
