@@ -41,6 +41,8 @@ interface TransportProblem {
  * With flips the target holds every image and its mirror image, each of half
  * the weight: the same law as an image flipped by a coin, and the assignment
  * may tell them apart. The mirror symmetry of N(0, I) gives both one potential.
+ * That is of pixels: a mirrored image's latents are not its latents mirrored,
+ * so that recipes with flips and an autoencoder are refused.
  *
  * Facts, from a last check on fresh noise: `chiSquared` (unbiased), `neverHit`
  * (the share of images not hit), with `drawsPerPoint` and `neverHitByChance`

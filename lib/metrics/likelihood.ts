@@ -4,9 +4,9 @@ import type { Measurement, MetricInfo } from "./types.ts";
 
 /** Eq. 3 per dimension, without ½·log 2π: the unit of paper Tables 9 and 10. */
 export const nllInfo: MetricInfo = { label: "NLL", unit: "nats/dim", better: "lower", digits: 4 };
-/** Of the data with the training noise added, so not a code length for the images themselves. */
+/** Of held-out pixels with the training noise added, so not a code length for the images themselves. */
 export const bitsPerDimInfo: MetricInfo = {
-  label: "bits/dim (noise-smoothed)",
+  label: "bits/dim, held-out set (noise-smoothed)",
   unit: "bits/dim",
   better: "lower",
   digits: 3,
@@ -15,6 +15,7 @@ export const bitsPerDimInfo: MetricInfo = {
 /** A flow's likelihood of a split, in both units. */
 export interface Likelihood {
   readonly nll: Measurement;
+  /** `bitsPerDimOf` it: nothing where the data are not pixels. */
   readonly bitsPerDim: Measurement;
 }
 
@@ -57,7 +58,7 @@ export function nllFloor(noiseStd: number): number {
 }
 
 /**
- * Bits per dimension of 8-bit data scaled to [-1, 1] (127.5 levels a unit):
+ * Bits per dimension of 8-bit data scaled to [-1, 1] (127.5 levels a unit), not of latents:
  * (nll + ½·log 2π) / ln 2 + log₂ 127.5.
  */
 export function bitsPerDimOf(nll: number): number {

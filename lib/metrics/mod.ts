@@ -13,6 +13,8 @@ export const figures: Readonly<Record<string, MetricInfo>> = {
   /** Of a student fed the teacher's z of held-out images in the place of N(0, I). */
   frechetHeldOut: { ...frechetInfo, label: "FD from held-out z" },
   guidanceWeight: { label: "guidance weight w", unit: "", better: "neither", digits: 2 },
+  /** Of a teacher's own samples, where any was. */
+  redraws: { label: "batches drawn again, as samples were not finite", unit: "", better: "neither", digits: 0 },
   pairDistance: {
     label: "distance to the teacher's image of the same seed, 1 if unrelated",
     unit: "",

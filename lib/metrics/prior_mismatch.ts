@@ -1,6 +1,7 @@
+import { Problem } from "../core/problem.ts";
 import { meanOf } from "./mean.ts";
 import { chiSpread, expectedGaussianKl, marchenkoPasturSpectrum } from "./standard_normal.ts";
-import { accumulateStatistics, mergeStatistics, type Statistics } from "./statistics.ts";
+import { accumulateStatistics } from "./statistics.ts";
 import { symmetricEigenvalues } from "./symmetric.ts";
 import type { Measurement, MetricInfo } from "./types.ts";
 
@@ -52,27 +53,47 @@ function withIdeals(figures: Record<string, MetricInfo>): Record<string, MetricI
  * Every figure has its yardstick, the value at which sampling noise alone puts
  * N(0, I) with this many rows. Figures within a class are means over the
  * classes; spectra within a class are pooled. Figures that need a covariance
- * are left out where rows are fewer than 2·dims.
+ * are left out where rows are fewer than 2·dims, of all or of any class, and no
+ * covariance is made for them: `covarianceRoom` says what those that are take.
  *
  * @returns measurements under the names of `priorMismatchInfo`, in its order
+ * @throws Problem (exit code 70) when a value of z is not finite
  */
 export function priorMismatch(codes: Codes): Readonly<Record<string, Measurement>> {
-  const classes = statisticsByClass(codes);
-  const overall = classes.reduce(mergeStatistics);
+  const everyRow = codes.labels.map((_, row) => row), classes = rowsByClass(codes);
+  const mean = meanOfRows(codes, everyRow);
+  if (!mean.every(Number.isFinite)) {
+    throw new Problem(
+      "The teacher's z of the images has a value that is not finite: look for a teacher that diverged",
+      { exitCode: 70 },
+    );
+  }
   const figures: Record<string, Measurement | undefined> = {
-    ...meanFigures("zMeanRms", [overall]),
-    ...meanFigures("zClassMeanRms", classes),
+    ...meanFigures("zMeanRms", codes, [everyRow]),
+    ...meanFigures("zClassMeanRms", codes, classes),
     ...normFigures(codes),
-    ...kurtosisFigures(codes, overall),
-    ...covarianceFigures("zKl", "zEigen", [overall]),
-    ...covarianceFigures("zClassKl", "zClassEigen", classes),
+    ...kurtosisFigures(codes, mean),
+    ...covarianceFigures("zKl", "zEigen", codes, [everyRow]),
+    ...covarianceFigures("zClassKl", "zClassEigen", codes, classes),
   };
   return Object.fromEntries(
     Object.keys(priorMismatchInfo).flatMap((name) => figures[name] ? [[name, figures[name]!]] : []),
   );
 }
 
-function statisticsByClass({ z, labels, dims }: Codes): Statistics[] {
+/** Whether `rows` are enough for a covariance of so many dimensions to mean something. */
+const areEnough = (rows: number, dims: number) => rows >= 2 * dims;
+
+/**
+ * Bytes of main memory that `priorMismatch` takes for a covariance of `rows` codes, 0 where it makes none: four such
+ * matrices in float64, that of the rows so far, that of the next block, the engine's copy, and one not collected yet.
+ */
+export function covarianceRoom(rows: number, dims: number): number {
+  return areEnough(rows, dims) ? 4 * 8 * dims ** 2 : 0;
+}
+
+/** The rows of each class that has any, by class. */
+function rowsByClass({ z, labels, dims }: Codes): Int32Array[] {
   if (labels.length * dims !== z.length) {
     throw new RangeError(`Cannot match ${labels.length} labels with ${z.length / dims} codes`);
   }
@@ -82,26 +103,26 @@ function statisticsByClass({ z, labels, dims }: Codes): Statistics[] {
     if (rows) rows.push(row);
     else rowsOf.set(label, [row]);
   });
-  return [...rowsOf.keys()].sort((a, b) => a - b).map((label) => {
-    const rows = rowsOf.get(label)!;
-    const gathered = new Float32Array(rows.length * dims);
-    rows.forEach((row, i) => gathered.set(z.subarray(row * dims, (row + 1) * dims), i * dims));
-    const accumulator = accumulateStatistics(dims);
-    accumulator.add(gathered);
-    return accumulator.finish();
-  });
+  return [...rowsOf.keys()].sort((a, b) => a - b).map((label) => Int32Array.from(rowsOf.get(label)!));
+}
+
+/** `[dims]`. */
+function meanOfRows({ z, dims }: Codes, rows: Int32Array): Float64Array {
+  const sum = new Float64Array(dims);
+  for (const row of rows) for (let i = 0, at = row * dims; i < dims; i++, at++) sum[i]! += z[at]!;
+  return sum.map((value) => value / rows.length);
 }
 
 const average = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
 const rms = (values: ArrayLike<number>) =>
   Math.sqrt(Array.prototype.reduce.call(values, (sum, x) => (sum as number) + x * x, 0) as number / values.length);
-const countOf = (groups: readonly Statistics[]) => groups.reduce((sum, group) => sum + group.count, 0);
+const countOf = (groups: readonly Int32Array[]) => groups.reduce((sum, { length }) => sum + length, 0);
 
-function meanFigures(name: string, groups: readonly Statistics[]): Record<string, Measurement> {
+function meanFigures(name: string, codes: Codes, groups: readonly Int32Array[]): Record<string, Measurement> {
   const sampleCount = countOf(groups);
   return {
-    [name]: { value: average(groups.map(({ mean }) => rms(mean))), sampleCount },
-    [`${name}Ideal`]: { value: average(groups.map(({ count }) => 1 / Math.sqrt(count))), sampleCount },
+    [name]: { value: average(groups.map((rows) => rms(meanOfRows(codes, rows)))), sampleCount },
+    [`${name}Ideal`]: { value: average(groups.map(({ length }) => 1 / Math.sqrt(length))), sampleCount },
   };
 }
 
@@ -119,11 +140,16 @@ function normFigures({ z, dims }: Codes): Record<string, Measurement> {
   };
 }
 
-function kurtosisFigures({ z, dims }: Codes, { mean, covariance, count }: Statistics): Record<string, Measurement> {
-  const fourth = new Float64Array(dims);
-  for (let at = 0; at < z.length; at++) fourth[at % dims]! += (z[at]! - mean[at % dims]!) ** 4 / count;
-  const biased = (count - 1) / count;
-  const excess = fourth.map((moment, i) => moment / (covariance[i * dims + i]! * biased) ** 2 - 3);
+function kurtosisFigures({ z, dims }: Codes, mean: Float64Array): Record<string, Measurement> {
+  const count = z.length / dims, second = new Float64Array(dims), fourth = new Float64Array(dims);
+  for (let row = 0, at = 0; row < count; row++) {
+    for (let i = 0; i < dims; i++, at++) {
+      const square = (z[at]! - mean[i]!) ** 2;
+      second[i]! += square / count;
+      fourth[i]! += square ** 2 / count;
+    }
+  }
+  const excess = fourth.map((moment, i) => moment / second[i]! ** 2 - 3);
   const at = (value: number): Measurement => ({ value, sampleCount: count });
   return {
     zKurtosis: at(meanOf(excess).value),
@@ -133,17 +159,27 @@ function kurtosisFigures({ z, dims }: Codes, { mean, covariance, count }: Statis
   };
 }
 
-function covarianceFigures(kl: string, eigen: string, groups: readonly Statistics[]): Record<string, Measurement> {
-  if (groups.some(({ count, dims }) => count < 2 * dims)) return {};
-  const sampleCount = countOf(groups);
-  const spectra = groups.map(({ covariance, dims }) => symmetricEigenvalues(covariance, dims));
-  const pooled = quantiles(spectra);
-  const idealPooled = quantiles(groups.map(({ dims, count }) => marchenkoPasturSpectrum(dims, count)));
-  const divergences = groups.map(({ mean, dims }, i) => gaussianKl(mean, spectra[i]!, dims));
-  const expected = groups.map(({ dims, count }) => expectedGaussianKl(dims, count));
+/** One covariance after the other: those of all classes would not fit. */
+function covarianceFigures(
+  kl: string,
+  eigen: string,
+  codes: Codes,
+  groups: readonly Int32Array[],
+): Record<string, Measurement> {
+  const { z, dims } = codes, sampleCount = countOf(groups);
+  if (groups.some(({ length }) => !areEnough(length, dims))) return {};
+  const fits = groups.map((rows) => {
+    const accumulator = accumulateStatistics(dims);
+    for (const row of rows) accumulator.add(z.subarray(row * dims, (row + 1) * dims));
+    const { mean, covariance } = accumulator.finish();
+    const spectrum = symmetricEigenvalues(covariance, dims);
+    return { spectrum, divergence: gaussianKl(mean, spectrum, dims) };
+  });
+  const pooled = quantiles(fits.map(({ spectrum }) => spectrum));
+  const idealPooled = quantiles(groups.map(({ length }) => marchenkoPasturSpectrum(dims, length)));
   return {
-    [kl]: { value: average(divergences), sampleCount },
-    [`${kl}Ideal`]: { value: average(expected), sampleCount },
+    [kl]: { value: average(fits.map(({ divergence }) => divergence)), sampleCount },
+    [`${kl}Ideal`]: { value: average(groups.map(({ length }) => expectedGaussianKl(dims, length))), sampleCount },
     ...Object.fromEntries(spectrumParts.flatMap((part, i) => [
       [eigen + part, { value: pooled[i]!, sampleCount }],
       [`${eigen + part}Ideal`, { value: idealPooled[i]!, sampleCount }],

@@ -26,7 +26,11 @@ export interface StatisticsAccumulator {
 export function accumulateStatistics(dims: number): StatisticsAccumulator {
   const block = new Float64Array(blockRows * dims);
   let total = emptyStatistics(dims), filled = 0;
-  const merged = () => mergeStatistics(total, statisticsOfBlock(block.subarray(0, filled), dims));
+  const merged = () => {
+    const added = statisticsOfBlock(block.subarray(0, filled), dims);
+    // The union's covariance takes the place of the block's: of many dimensions, one more would not fit.
+    return total.count === 0 ? added : combine(total, added, 1, added.covariance);
+  };
   return {
     add(rows) {
       if (rows.length % dims !== 0) throw new RangeError(`Cannot read ${rows.length} values as rows of ${dims}`);
@@ -69,15 +73,19 @@ function emptyStatistics(dims: number): Statistics {
   return { count: 0, dims, mean: new Float64Array(dims), covariance: new Float64Array(dims * dims) };
 }
 
-/** Adds (`sign` 1) or takes away (−1) the part `b`. */
-function combine(a: Statistics, b: Statistics, sign: 1 | -1): Statistics {
+/** Adds (`sign` 1) or takes away (−1) the part `b`; `covariance` is written, and may be that of `b`. */
+function combine(
+  a: Statistics,
+  b: Statistics,
+  sign: 1 | -1,
+  covariance: Float64Array = new Float64Array(a.covariance.length),
+): Statistics {
   const { dims } = a;
   const count = a.count + sign * b.count;
   const delta = b.mean.map((value, i) => value - a.mean[i]!);
   const mean = a.mean.map((value, i) => value + sign * delta[i]! * (b.count / count));
   const [weightA, weightB] = [Math.max(a.count - 1, 0), sign * Math.max(b.count - 1, 0)];
   const between = sign * a.count * b.count / count, divisor = Math.max(count - 1, 1);
-  const covariance = new Float64Array(dims * dims);
   for (let i = 0, at = 0; i < dims; i++) {
     const scaled = between * delta[i]!;
     for (let j = 0; j < dims; j++, at++) {

@@ -105,6 +105,12 @@ function fitFaults(recipe: ResolvedRecipe, row: RowRecipe): readonly Fault[] {
   for (const part of ["teacher", "student"] as const) trainingChecks(row[part].training, [part, "training"], check);
   checkpointChecks(recipe, row, check);
   check(
+    !(row.coupling.kind === "semidiscrete" && row.flips && recipe.autoencoder),
+    ["coupling", "kind"],
+    "semidiscrete mirrors the latents that it assigns, and an autoencoder's latents of a mirrored image are others: " +
+      `expected flips: false beside it (rows.${row.name}.flips=false), or no autoencoder`,
+  );
+  check(
     !row.metrics.includes("latency") || recipe.evaluation.latency !== undefined,
     ["evaluation", "latency"],
     "missing; the metric latency needs its batches, repeats and guidanceWeight",

@@ -7,12 +7,13 @@ import type { VelocityModel } from "../models/types.ts";
 import type { EvaluationRecipe, SamplerRecipe } from "../recipes/types.ts";
 import { samplerName } from "../results/figures.ts";
 import { type Drawn, drawSamples, studentSource } from "../sampling/draw.ts";
-import { goldenSection, type Probe } from "../sampling/golden_section.ts";
+import { goldenSection } from "../sampling/golden_section.ts";
 import { withGuidance } from "../sampling/guidance.ts";
 import { sampler } from "../sampling/ode.ts";
 import { writeSafetensors } from "../training/safetensors.ts";
 import { distanceOf, roughDistance } from "./comparison.ts";
 import type { CellPlan } from "./plan.ts";
+import { type Search, searchOf } from "./search.ts";
 import { writeStageFigures } from "./stage_figures.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -40,12 +41,6 @@ export interface CellInputs {
   /** For the guidance `heldOut`. */
   readonly heldOut?: HeldOut;
   readonly signal: AbortSignal;
-}
-
-/** Where the search for a guidance weight went. */
-export interface Search {
-  readonly weight: number;
-  readonly probes: readonly Probe[];
 }
 
 /** What a stage that measures leaves in its folder as `figures.json`: by metric. */
@@ -78,11 +73,11 @@ export async function evaluateCell(inputs: CellInputs): Promise<void> {
 /** The paper's search (§4): golden section on a small-sample Fréchet distance, the same noise for every probe. */
 async function searchWeight(inputs: CellInputs): Promise<Search> {
   const { low, high, iterations, samples } = inputs.recipe.guidanceSearch;
-  const { weight, probes } = await goldenSection(async (w) => {
+  const found = await goldenSection(async (w) => {
     const { data } = await draw(inputs, w, { count: samples, noise: "guidanceSearch" });
     return await roughDistance(inputs.bench, data);
   }, { bracket: [low, high], iterations });
-  return { weight, probes };
+  return searchOf(found);
 }
 
 async function draw(

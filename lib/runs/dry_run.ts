@@ -30,7 +30,7 @@ export async function printPlan(
   // Last: counting and measuring are done on backends of their own.
   const machines = [await thisMachine(options.engine, widest), ...h100s];
   for (const { what, there, note } of needs) console.log(`${there ? "there   " : "missing "} ${what}: ${note}`);
-  for (const { what, bytes, where } of roomOf(recipe, outline)) {
+  for (const { what, bytes, where } of roomOf(recipe, rows, outline)) {
     console.log(`takes    ${bytesInWords(bytes)} ${where}: ${what}`);
   }
   console.log(ofModels);

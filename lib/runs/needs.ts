@@ -1,6 +1,7 @@
 import { exists } from "../core/files.ts";
 import { locate } from "../engine/locate.ts";
 import { whereToGetInception } from "../metrics/inception_weights.ts";
+import { covarianceRoom } from "../metrics/prior_mismatch.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import type { ResolvedRecipe } from "../recipes/types.ts";
 import { comparesImages, readsImages } from "./asks.ts";
@@ -82,10 +83,16 @@ export interface Room {
 }
 
 /** Prepared images say theirs themselves. */
-export function roomOf({ autoencoder, flips, rows }: ResolvedRecipe, { splits }: OutlinedSplits): readonly Room[] {
+export function roomOf(
+  { autoencoder, evaluation, flips, rows }: ResolvedRecipe,
+  plans: readonly RowPlan[],
+  { splits }: OutlinedSplits,
+): readonly Room[] {
   const { train, test } = splits, imageBytes = 4 * sizeOf(train.shape);
   const latents = imageBytes * (train.size * (flips ? 2 : 1) + test.size);
   const assigned = Object.values(rows).some(({ coupling }) => coupling.kind === "semidiscrete");
+  const compared = plans.some(({ teacher }) => teacher?.figures.some(({ metric }) => metric === "priorMismatch"));
+  const covariance = compared ? covarianceRoom(Math.min(evaluation.images, test.size), sizeOf(test.shape)) : 0;
   const orientations = flips ? "latents, both orientations of each image" : "latents";
   return [
     ...(autoencoder ? [{ what: orientations, bytes: latents, where: "on disk" } as const] : []),
@@ -97,6 +104,9 @@ export function roomOf({ autoencoder, flips, rows }: ResolvedRecipe, { splits }:
           where: "of main memory",
         } as const,
       ]
+      : []),
+    ...(covariance > 0
+      ? [{ what: "the covariance of the teacher's z", bytes: covariance, where: "of main memory" } as const]
       : []),
   ];
 }

@@ -56,7 +56,7 @@ export async function drawPictures(inputs: PicturesInputs): Promise<void> {
       fromSeed: seed,
       ...(weight !== undefined && { weight }),
     });
-    tensors.push(["teacher", { shape, data: own = await bench.toImages(drawn) }]);
+    tensors.push(["teacher", { shape, data: own = await bench.toImages(drawn.data) }]);
   }
   for (const sampler of recipe.samplers) {
     const name = samplerName(sampler), weight = inputs.weights.get(name) ?? 1;

@@ -105,19 +105,21 @@ async function captioned(
   };
 }
 
+const guidedWork = "A guided evaluation is two passes of the network and counts once in NFE.";
+
 /** How the guided figures came about, for the caption. */
-function guidanceNote({ evaluation }: ResolvedRecipe, rows: readonly RowPlan[]): string {
+export function guidanceNote({ evaluation }: ResolvedRecipe, rows: readonly Pick<RowPlan, "row">[]): string {
   if (rows.every(({ row }) => row.metrics.every((metric) => metric === "latency"))) {
     return `guided is w = ${
       evaluation.latency!.guidanceWeight
     }, unguided w = 1; the weight does not change the work, ` +
-      `so none is searched for.`;
+      `so none is searched for. ${guidedWork}`;
   }
   if (!evaluation.guidance.includes("search")) return "none: every figure is unguided, w = 1; the paper's are guided.";
   const { low, high, iterations, samples, seeds } = evaluation.guidanceSearch;
   const searched = seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take";
   return `w of v_u + w (v_c − v_u) by golden section in [${low}, ${high}], ${iterations} iterations on ${samples} ` +
-    `samples, for each row, checkpoint and solver, ${searched}; unguided is w = 1.`;
+    `samples, for each row, checkpoint and solver, ${searched}; unguided is w = 1. ${guidedWork}`;
 }
 
 function latencyNote({ evaluation }: ResolvedRecipe, { version, device }: Engine): string {
@@ -188,13 +190,16 @@ async function readPictures(folder: string) {
   return (await readSafetensors(join(folder, "pictures.safetensors"))).tensors;
 }
 
-/** Every probe of every search, by what it was for. */
-async function searchLog(rows: readonly RowPlan[]): Promise<Readonly<Record<string, unknown>>> {
+/** Every probe of every search, by what it was for; `null` where samples were not finite. */
+export async function searchLog(
+  rows: readonly Pick<RowPlan, "row" | "students" | "teacher">[],
+): Promise<Readonly<Record<string, unknown>>> {
   const searches: Record<string, unknown> = {};
   const add = async (name: string, { plan }: { plan: StagePlan }) => {
     const { search } = await readStage<StageFigures>(plan, "figures.json");
     if (!search) return;
-    const probes = search.probes.map(({ weight, value }) => [Number(weight.toFixed(4)), Number(value.toFixed(3))]);
+    const rounded = (value: number | null, digits: number) => value === null ? null : Number(value.toFixed(digits));
+    const probes = search.probes.map(({ weight, value }) => [rounded(weight, 4), rounded(value, 3)]);
     searches[name] = { weight: search.weight, probes };
   };
   for (const { row, students, teacher } of rows) {

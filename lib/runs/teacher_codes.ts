@@ -5,7 +5,10 @@ import type { Measurement } from "../metrics/types.ts";
 import { zDistances } from "../metrics/z_distance.ts";
 import { sigmaOf, teacherBatch, type TeacherInputs } from "./teacher_inputs.ts";
 
-/** How likely both splits are to the teacher (paper §2.2), or as much of them as the recipe looks at. */
+/**
+ * How likely both splits are to the teacher (paper §2.2), or as much of them as
+ * the recipe looks at; of latents without bits, which count the grey levels of pixels.
+ */
 export async function likelihoods(inputs: TeacherInputs): Promise<Record<string, Measurement>> {
   const { bench, flow, noiseStd, evaluation, label } = inputs;
   const figures: Record<string, Measurement> = {};
@@ -21,7 +24,7 @@ export async function likelihoods(inputs: TeacherInputs): Promise<Record<string,
       inputs.signal,
     );
     figures[name] = nll;
-    if (name === "nllTest") figures["bitsPerDim"] = bitsPerDim;
+    if (name === "nllTest" && dataset === bench.images.test) figures["bitsPerDim"] = bitsPerDim;
   }
   return figures;
 }

@@ -27,6 +27,11 @@ export interface DrawOptions {
   readonly noise?: Float32Array;
   /** `[count]`, used instead of the balanced labels. */
   readonly labels?: Int32Array;
+  /**
+   * Times that a batch with a value that is not finite is drawn again, under other noise and the same labels, as
+   * TarFlow's evaluation does; 0 when absent, and where noise is given.
+   */
+  readonly redraws?: number;
   /** Called after every batch. An error thrown here stops the drawing. */
   readonly onProgress?: (done: number) => void;
 }
@@ -39,6 +44,8 @@ export interface Drawn {
   readonly labels: Int32Array;
   /** `[count]`, when the source measures it. */
   readonly curvature?: Float64Array;
+  /** How often a batch was drawn again, where one was. */
+  readonly redrawn?: number;
 }
 
 /**
@@ -52,20 +59,19 @@ export function balancedLabels(count: number, classes: number): Int32Array {
 /**
  * Draws `count` samples, a batch at a time.
  *
- * @throws Problem (exit code 70) when a sample is not finite
+ * @throws Problem (exit code 70) when a sample is not finite, nor after the last redraw
  */
 export async function drawSamples(options: DrawOptions): Promise<Drawn> {
-  const { source, count, batchSize, shape, onProgress } = options;
-  const dims = shape[0] * shape[1] * shape[2];
+  const { source, count, batchSize, shape, rng, onProgress } = options;
+  const dims = shape[0] * shape[1] * shape[2], redraws = options.noise ? 0 : options.redraws ?? 0;
   const labels = options.labels ?? balancedLabels(count, options.classes);
   requireRows("labels", labels.length, count);
   if (options.noise) requireRows("noise", options.noise.length / dims, count);
   const data = new Float32Array(count * dims);
-  let curvature: Float64Array | undefined;
-  for (let start = 0; start < count; start += batchSize) {
-    const end = Math.min(start + batchSize, count);
+  let curvature: Float64Array | undefined, redrawn = 0;
+  const drawBatch = async (start: number, end: number, rng: Rng) => {
     const noise = tf.tensor(
-      options.noise?.slice(start * dims, end * dims) ?? freshNoise(options.rng, start, end, dims),
+      options.noise?.slice(start * dims, end * dims) ?? freshNoise(rng, start, end, dims),
       [end - start, ...shape],
     );
     const batchLabels = tf.tensor1d(labels.slice(start, end), "int32");
@@ -73,10 +79,17 @@ export async function drawSamples(options: DrawOptions): Promise<Drawn> {
     data.set(await batch.data.data<"float32">(), start * dims);
     if (batch.curvature) (curvature ??= new Float64Array(count)).set(batch.curvature, start);
     tf.dispose([noise, batchLabels, batch.data]);
-    requireFinite(data, start * dims, end * dims, dims);
+  };
+  for (let start = 0; start < count; start += batchSize) {
+    const end = Math.min(start + batchSize, count), broken = () => firstBroken(data, start, end, dims);
+    await drawBatch(start, end, rng);
+    for (let again = 1; again <= redraws && broken() !== undefined; again++, redrawn++) {
+      await drawBatch(start, end, rng.fork(`redraw ${again}`));
+    }
+    requireFinite(broken(), redraws);
     onProgress?.(end);
   }
-  return { data, labels, ...(curvature && { curvature }) };
+  return { data, labels, ...(curvature && { curvature }), ...(redrawn > 0 && { redrawn }) };
 }
 
 function freshNoise(rng: Rng, start: number, end: number, dims: number): Float32Array {
@@ -91,13 +104,17 @@ function requireRows(what: string, rows: number, count: number): void {
   }
 }
 
-function requireFinite(data: Float32Array, start: number, end: number, dims: number): void {
-  for (let i = start; i < end; i++) {
-    if (Number.isFinite(data[i])) continue;
-    throw new Problem(
-      `Sample ${Math.floor(i / dims)} is not finite: its model diverged or its guidance weight is too large; ` +
-        `lower the weight or train again at a lower rate`,
-      { exitCode: 70 },
-    );
-  }
+/** The first row of some with a value that is not finite. */
+function firstBroken(data: Float32Array, start: number, end: number, dims: number): number | undefined {
+  for (let i = start * dims; i < end * dims; i++) if (!Number.isFinite(data[i])) return Math.floor(i / dims);
+  return undefined;
+}
+
+function requireFinite(broken: number | undefined, redraws: number): void {
+  if (broken === undefined) return;
+  throw new Problem(
+    `Sample ${broken} is not finite${redraws > 0 ? `, nor under other noise, ${redraws} times over` : ""}: ` +
+      `its model diverged or its guidance weight is too large; lower the weight or train again at a lower rate`,
+    { exitCode: 70 },
+  );
 }

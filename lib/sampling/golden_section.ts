@@ -1,4 +1,4 @@
-import { Problem } from "../core/problem.ts";
+import { attempt, Problem } from "../core/problem.ts";
 
 /** One evaluation of the objective. */
 export interface Probe {
@@ -37,8 +37,8 @@ const ratio = (Math.sqrt(5) - 1) / 2;
  *
  * The best probe is always inside the last bracket, so it is the answer, rounded.
  * The ends themselves are never evaluated: with a minimum at the lower end 1 the
- * answer rounds to 1.0. A value that is not finite counts as Infinity; ties go
- * to the smaller weight.
+ * answer rounds to 1.0. A value that is not finite counts as Infinity, and so does
+ * a Problem of exit code 70: samples that are not finite. Ties go to the smaller weight.
  *
  * @throws Problem on an empty bracket, or when no probe has a finite value
  *
@@ -64,8 +64,9 @@ export async function goldenSection(
   }
   const probes: Probe[] = [];
   const probe = async (weight: number): Promise<Probe> => {
-    const value = await objective(weight);
-    const result = { weight, value: Number.isFinite(value) ? value : Infinity };
+    const value = await attempt(() => objective(weight));
+    if (value instanceof Problem && value.exitCode !== 70) throw value;
+    const result = { weight, value: typeof value === "number" && Number.isFinite(value) ? value : Infinity };
     probes.push(result);
     onProbe?.(result, probes.length - 1);
     return result;

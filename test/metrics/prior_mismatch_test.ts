@@ -1,6 +1,7 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { Problem } from "../../lib/core/problem.ts";
 import { createRng } from "../../lib/core/rng.ts";
-import { priorMismatch, priorMismatchInfo } from "../../lib/metrics/prior_mismatch.ts";
+import { covarianceRoom, priorMismatch, priorMismatchInfo } from "../../lib/metrics/prior_mismatch.ts";
 import { chiSpread, expectedGaussianKl, marchenkoPasturSpectrum } from "../../lib/metrics/standard_normal.ts";
 import { digamma, logGamma } from "../../lib/metrics/special.ts";
 import { statisticsOf } from "../../lib/metrics/statistics.ts";
@@ -56,6 +57,22 @@ Deno.test("priorMismatch() leaves covariances out where rows are too few for the
   const figures = priorMismatch({ z: normal.slice(0, 100 * dims), labels: labels.slice(0, 100), dims });
   assert("zKl" in figures && !("zClassKl" in figures) && !("zClassEigenMin" in figures));
   assert(Object.values(figures).every((m) => Number.isFinite(m.value)));
+});
+
+Deno.test("priorMismatch() makes no covariance that it leaves out, of the whole or of a class", () => {
+  // A matrix of 10¹⁰ numbers, which no array holds.
+  const dims = 100_000, z = createRng(13).normal(12 * dims);
+  const figures = priorMismatch({ z, labels: Int32Array.from({ length: 12 }, (_, i) => i % 4), dims });
+  assertAlmostEquals(value(figures, "zMeanRms"), Math.sqrt(1 / 12), 5e-3);
+  assertAlmostEquals(value(figures, "zClassMeanRms"), Math.sqrt(1 / 3), 5e-3);
+  assert(!("zKl" in figures) && !("zClassKl" in figures));
+  assertEquals([covarianceRoom(12, dims), covarianceRoom(50_000, 12_288)], [0, 32 * 12_288 ** 2]);
+});
+
+Deno.test("priorMismatch() refuses a value that is not finite", () => {
+  const broken = normal.slice(0, 100 * dims);
+  broken[50 * dims + 3] = Infinity;
+  assertThrows(() => priorMismatch({ z: broken, labels: labels.slice(0, 100), dims }), Problem, "not finite");
 });
 
 Deno.test("marchenkoPasturSpectrum() has the moments of the law and its support", () => {

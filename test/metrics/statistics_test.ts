@@ -47,6 +47,17 @@ Deno.test("accumulateStatistics() over pieces of any size gives the two-pass mea
   }
 });
 
+Deno.test("statistics once finished are not touched by rows that come after them", () => {
+  const accumulator = accumulateStatistics(dims), ends = [0, 512, 700, 1024, 1300];
+  let last: { given: Statistics; then: Statistics } | undefined;
+  ends.slice(1).forEach((end, i) => {
+    accumulator.add(sample.subarray(ends[i]! * dims, end * dims));
+    const given = accumulator.finish();
+    if (last) assertEquals(last.given, last.then);
+    last = { given, then: structuredClone(given) };
+  });
+});
+
 Deno.test("mergeStatistics() and withoutPart() are inverse, and merging does not mind the order", () => {
   const [a, b] = [statisticsOf(sample.subarray(0, 90 * dims), dims), statisticsOf(sample.subarray(90 * dims), dims)];
   const whole = mergeStatistics(a, b);

@@ -48,6 +48,14 @@ Deno.test("a scale is a difference from the base: maps merge by key, lists and s
   assertEquals(recipe.teacher.model, { kind: "tarflow", patch: 2, width: 16, headWidth: 8, blocks: [1] });
 });
 
+Deno.test("semidiscrete goes with flips, and with an autoencoder, one at a time", async () => {
+  const latents = "autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4] }, scale: 1 }";
+  for (const beside of ["flips: true", latents, `flips: true, ${latents}, rows: { SD: { flips: false } }`]) {
+    const rows = recipeText.replace("  rows:\n", "  rows:\n    SD: { coupling: { kind: semidiscrete } }\n");
+    await resolve(rows.replace("quick: {}", `quick: { ${beside} }`));
+  }
+});
+
 Deno.test("a difference that names another kind leaves the old kind's options behind", async () => {
   const changed = recipeText.replace(
     "quick: {}",
@@ -318,6 +326,13 @@ const mistakes: readonly (readonly [from: string, to: string, message: string])[
     "quick: { autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4] }, training: { samples: 64, " +
     "batch: 32, learningRate: 0.1, klWeight: 0, warmupSteps: 9 } } }",
     "recipe.yaml:37:168: autoencoder.training.warmupSteps: expected at most the 2 steps of the training, got 9",
+  ],
+  [
+    "quick: {}",
+    "quick: { flips: true, rows: { SD: { coupling: { kind: semidiscrete } } }, " +
+    "autoencoder: { pretrained: a, model: { kind: convolutional, widths: [4] }, scale: 1 } }",
+    "recipe.yaml:37:57: rows.SD.coupling.kind: semidiscrete mirrors the latents that it assigns, and an autoencoder's " +
+    "latents of a mirrored image are others: expected flips: false beside it (rows.SD.flips=false), or no autoencoder",
   ],
   ["quick: {}", `quick: ${"{a: ".repeat(40)}${"}".repeat(40)}`, "recipe.yaml: nested more than 32 levels deep"],
   ["quick: {}", `quick: ${"[".repeat(9000)}`, "recipe.yaml: nested more than 32 levels deep"],

@@ -31,6 +31,7 @@ Deno.test("the paper's Table 4 is planned without images, weights or engine, whi
   );
   assertMatch(plan, /missing +native engine: fetched by the first run/);
   assertMatch(plan, /takes +63 GB of main memory: the images of the semidiscrete coupling/);
+  assertMatch(plan, /takes +4\.83 GB of main memory: the covariance of the teacher's z/);
   assertMatch(plan, /teacher TF-6×2\+2×26-1024\/2 +│ 823,042,240 +│ 1024 +│ 1\.92 TFLOP +│ 5\.7\d TFLOP/);
   assertMatch(plan, /student SiT-28×1152\/4 +│ 674,890,032 +│ 256 +│ 237 GFLOP +│ 712 GFLOP/);
   assertMatch(plan, /student FM seed 0 +│ run +│ not made yet +│ 191 EFLOP +│ [\d,]+ h +│ 268 h +│ 134 h/);

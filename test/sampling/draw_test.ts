@@ -63,6 +63,28 @@ Deno.test("drawSamples() names the first sample that is not finite", async () =>
   await assertRejects(() => draw({ source }), Problem, "Sample 0 is not finite");
 });
 
+/** Noise as it is, but not where a number of it is above `limit`. */
+const breaking = (limit: number): SampleSource => (noise, labels) =>
+  Promise.resolve({ data: tf.tidy(() => tf.where(noise.greater(limit), NaN, noise).add(labels.mul(0).max())) });
+
+Deno.test("drawSamples() draws a batch again that is not finite, its labels under other noise, and no other", async () => {
+  const whole = await draw({ redraws: 3 }), rows = (from: number, to: number) => [from * 15, to * 15] as const;
+  assertEquals(whole, await draw());
+  // The greatest number lies in one of the batches of 8 rows.
+  const greatest = whole.data.indexOf(Math.max(...whole.data)), batch = Math.floor(greatest / 15 / 8);
+  const source = breaking(whole.data[greatest]! - 1e-3);
+  const mended = await draw({ source, redraws: 3 });
+  assertEquals([mended.redrawn, mended.labels], [1, whole.labels]);
+  assertEquals(await draw({ source, redraws: 3 }), mended);
+  for (const [b, end] of [8, 16, 20].entries()) {
+    const of = ({ data }: { data: Float32Array }) => data.slice(...rows(8 * b, end));
+    (b === batch ? assertNotEquals : assertEquals)(of(mended), of(whole));
+  }
+  await assertRejects(() => draw({ source }), Problem, "is not finite: ");
+  await assertRejects(() => draw({ source, redraws: 3, noise: whole.data }), Problem, "is not finite: ");
+  await assertRejects(() => draw({ source: breaking(-9), redraws: 3 }), Problem, "nor under other noise, 3 times over");
+});
+
 Deno.test("drawSamples() reports progress and leaves no tensor behind", async () => {
   const progress: number[] = [];
   const before = tf.memory().numTensors;

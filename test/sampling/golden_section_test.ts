@@ -32,9 +32,13 @@ Deno.test("goldenSection() logs every probe once, and answers with the best of t
 Deno.test("goldenSection() tends to an end where the minimum is, and away from values that are not finite", async () => {
   assertEquals((await goldenSection((w) => Promise.resolve(w))).weight, 1);
   assertEquals((await goldenSection((w) => Promise.resolve(-w))).weight, 4);
-  const { weight, probes } = await goldenSection((w) => Promise.resolve(w > 1.6 ? NaN : (w - 1.3) ** 2));
-  assertEquals(weight, 1.3);
-  assert(probes.some((p) => p.value === Infinity));
+  const notFinite = (exitCode: number) => Promise.reject(new Problem("samples", { exitCode }));
+  for (const broken of [() => Promise.resolve(NaN), () => notFinite(70)]) {
+    const { weight, probes } = await goldenSection((w) => w > 1.6 ? broken() : Promise.resolve((w - 1.3) ** 2));
+    assertEquals(weight, 1.3);
+    assert(probes.some((p) => p.value === Infinity));
+  }
+  await assertRejects(() => goldenSection(() => notFinite(75)), Problem, "samples");
 });
 
 Deno.test("goldenSection() refuses an empty bracket and an objective without a value", async () => {
