@@ -56,17 +56,23 @@ Deno.test("runStage() goes on with what an interrupted run left, and a forced on
     });
   }));
 
-Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
+Deno.test("runStage() refuses a stage that another process is making, and names it and its machine", () =>
   inFolder(async (root) => {
     const plan = await planStage(stage({ seed: 2 }), { root });
     await Deno.mkdir(plan.folder, { recursive: true });
-    const script = `const f = Deno.openSync(${JSON.stringify(`${plan.folder}/lock`)}, {create: true, write: true});` +
-      `f.lockSync(true); f.writeSync(new TextEncoder().encode(String(Deno.pid))); console.log("held"); await new Promise(() => setTimeout(() => {}, 60000));`;
+    const lock = new URL("../../lib/runs/lock.ts", import.meta.url);
+    const script =
+      `const { lock } = await import("${lock}"); await lock(${JSON.stringify(`${plan.folder}/lock`)}, "it");` +
+      `console.log("held"); await new Promise(() => setTimeout(() => {}, 60000));`;
     const args = ["eval", script];
     const holder = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "null" }).spawn();
     const reader = holder.stdout.getReader();
     await reader.read();
-    const refused = await assertRejects(() => runStage(plan, make), Problem, `(process ${holder.pid})`);
+    const refused = await assertRejects(
+      () => runStage(plan, make),
+      Problem,
+      `(process ${holder.pid} on ${Deno.hostname()})`,
+    );
     assertEquals(refused.exitCode, 73);
     holder.kill("SIGKILL");
     await holder.status;
