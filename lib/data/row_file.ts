@@ -1,3 +1,4 @@
+import { tryLock } from "../core/file_lock.ts";
 import { exists, fileFault, renameAtomic } from "../core/files.ts";
 import { Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
@@ -26,7 +27,8 @@ export interface RowFileOptions {
  * Opens the file at `path`, or makes it first. What was made is written and
  * synced step by step into `<path>.part`, so that an interrupted making goes on
  * where it was, but for its last step, which may be torn and is made again.
- * Another process that makes the same file is waited for.
+ * Another process that makes the same file is waited for, where the file
+ * system has locks.
  *
  * @param make the rows `start` … `end − 1`, `[end − start, width]`; the same whenever it is asked
  * @throws {Problem} exit code 74 when the disk refuses, or the file has another length
@@ -74,7 +76,7 @@ async function makeRows(
 ): Promise<void> {
   const partial = `${path}.part`;
   using file = await openForWriting(partial);
-  if (!file.tryLockSync(true)) {
+  if (!tryLock(file, path)) {
     say(`another process makes ${path}: waiting for it`);
     await file.lock(true);
   }

@@ -2,11 +2,11 @@ import CliTable from "cli-table3";
 import { duration } from "../core/terminal.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { bytesInWords, modelTable, operations } from "./dry_run_models.ts";
-import { h100s, type Machine, secondsOn, thisMachine } from "./machine.ts";
+import { h100, type Machine, secondsOn, thisMachine } from "./machine.ts";
 import { modelCosts } from "./model_costs.ts";
 import { needsOf, roomOf } from "./needs.ts";
 import { type RowPlan, stagesOf } from "./plan.ts";
-import { type Cost, noCost, onceCosts, stageCosts } from "./stage_costs.ts";
+import { type Cost, flopsOf, noCost, onceCosts, stageCosts, sumCosts } from "./stage_costs.ts";
 import type { StagePlan } from "./stages.ts";
 import type { OutlinedSplits } from "./workbench.ts";
 
@@ -28,7 +28,7 @@ export async function printPlan(
   const needs = await needsOf(recipe, rows, outline);
   const ofModels = await modelTable(rows, models);
   // Last: counting and measuring are done on backends of their own.
-  const machines = [await thisMachine(options.engine, widest), ...h100s];
+  const machines = [await thisMachine(options.engine, widest), h100];
   for (const { what, there, note } of needs) console.log(`${there ? "there   " : "missing "} ${what}: ${note}`);
   for (const { what, bytes, where } of roomOf(recipe, rows, outline)) {
     console.log(`takes    ${bytesInWords(bytes)} ${where}: ${what}`);
@@ -61,10 +61,10 @@ function stageTable(
     head: ["stage", "", "why", "operations", "here", ...machines.slice(1).map(({ name }) => name)],
     style: { head: [], border: [], compact: true },
   });
-  const figuresOf = (costs: readonly Cost[]) => [
-    operations(costs.reduce((sum, { flops }) => sum + flops, 0)),
-    ...machines.map((machine) => hours(costs.reduce((sum, cost) => sum + secondsOn(machine, cost), 0))),
-  ];
+  const figuresOf = (costs: readonly Cost[]) => {
+    const sum = sumCosts(...costs);
+    return [operations(flopsOf(sum)), ...machines.map((machine) => hours(secondsOn(machine, sum)))];
+  };
   for (const { name, run, why, costs } of lines) {
     table.push([name, run ? "run" : "skip", why, ...(run ? figuresOf(costs) : ["–", ...machines.map(() => "–")])]);
   }

@@ -1,30 +1,30 @@
 import { cpu, describe } from "../engine/device.ts";
-import { openEngine, tf } from "../engine/mod.ts";
+import { openEngine, type ProductType, tf } from "../engine/mod.ts";
 import type { Cost } from "./stage_costs.ts";
 
 /** How fast something computes: what a dry run turns operations into hours with. */
 export interface Machine {
   readonly name: string;
-  /** Operations a second that models reach on it. */
-  readonly rate: number;
-  /** Where the rate comes from, for the reader. */
+  /** Operations a second that models reach on it, by what the factors of products are read in. */
+  readonly rates: Readonly<Record<ProductType, number>>;
+  /** Where the rates come from, for the reader. */
   readonly basis: string;
   /** Seconds that one layer takes at least, however little it computes. */
   readonly layerSeconds: number;
 }
 
-/** Of the published peak of an NVIDIA H100 SXM (dense), what transformers reach in training as a rule. */
-const h100Share = 0.4;
-const h100 = (kind: string, peak: number): Machine => ({
-  name: `H100 ${kind}`,
-  rate: h100Share * peak,
-  basis: `${h100Share * 100}% of ${peak / 1e12} TFLOP/s`,
+/**
+ * An NVIDIA H100 SXM with float32 computed as such, without TF32, as `cuda.ts` has it. A compiled training step of
+ * SiT-XL/4 with 32 samples took 0.57 s there in float32, 0.100 s in bfloat16 (ablations/LOG.md, 2026-11-26): these shares
+ * of its published peaks. Smaller models reach less; so did the paper's teacher before its step was compiled, a fifth of it.
+ */
+export const h100: Machine = {
+  name: "H100",
+  rates: { float32: 0.6 * 66.9e12, bfloat16: 0.23 * 989.4e12 },
+  basis: "60% of 66.9 TFLOP/s in float32, 23% of 989.4 in bfloat16: what a step of SiT-XL/4 reached",
   // A token of the paper's teacher takes about 10 ms over its 64 layers (Table 8).
   layerSeconds: 1.5e-4,
-});
-
-/** With its products in TF32, as TensorFlow computes those of float32 by default, and in bf16. */
-export const h100s: readonly Machine[] = [h100("TF32", 494.7e12), h100("bf16", 989.4e12)];
+};
 
 /**
  * This machine, by the product of two matrices on the engine in question, timed
@@ -37,7 +37,8 @@ export async function thisMachine(engine: "native" | "wasm", width: number): Pro
   const peak = productRate(kind === "native" ? 1024 : 384), share = width >= 256 ? 0.65 : 0.3;
   return {
     name: `${describe(cpu())}, ${kind} engine`,
-    rate: share * peak,
+    // Not all processors are faster in bfloat16, those with AMX by up to two.
+    rates: { float32: share * peak, bfloat16: share * peak },
     basis: `${share * 100}% of ${(peak / 1e9).toPrecision(3)} GFLOP/s, the product of two matrices measured now`,
     layerSeconds: kind === "native" ? 3e-4 : 2e-3,
   };
@@ -59,6 +60,6 @@ function productRate(side: number): number {
 }
 
 /** Seconds that a machine takes for some work. */
-export function secondsOn({ rate, layerSeconds }: Machine, { flops, serial }: Cost): number {
-  return flops / rate + serial * layerSeconds;
+export function secondsOn({ rates, layerSeconds }: Machine, { flops, serial }: Cost): number {
+  return flops.float32 / rates.float32 + flops.bfloat16 / rates.bfloat16 + serial * layerSeconds;
 }

@@ -16,6 +16,7 @@ import { interruptSignal } from "./interrupt.ts";
 import { timeRow } from "./latency.ts";
 import { limitRecipe } from "./limit.ts";
 import { makePictures } from "./pictures.ts";
+import { openOnce } from "./open_once.ts";
 import { planRows, type RowPlan, stagesOf } from "./plan.ts";
 import { reportRun } from "./report.ts";
 import { type Run, stageRunner } from "./run.ts";
@@ -55,14 +56,16 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
 }
 
 async function runRow(run: Run, plan: RowPlan): Promise<void> {
-  const teacher = plan.teacher && await obtainTeacher(run, plan);
-  // Opened once, and only when a stage needs it: a potential takes room, a teacher takes time.
-  let open: Promise<Coupling> | undefined;
-  const coupling = () => open ??= openCoupling(run, plan, teacher);
+  const weights = plan.teacher && await obtainTeacher(run, plan);
+  // Opened once, when a stage needs it, and closed with the row: a potential takes room, a teacher time and room.
+  await using teacher = openOnce(async () =>
+    weights ? await loadTeacher(plan.row.teacher, run.bench.train, weights) : undefined
+  );
+  await using coupling = openOnce(async () => await openCoupling(run, plan, (await teacher.open())?.flow));
   await run.stage(plan.coupling, async (folder) => {
-    await writeFileAtomic(join(folder, "facts.json"), JSON.stringify((await coupling()).facts, null, 1));
+    await writeFileAtomic(join(folder, "facts.json"), JSON.stringify((await coupling.open()).facts, null, 1));
   });
-  const inputs = async () => teacherInputs(run, plan, teacher!, await coupling());
+  const inputs = async () => teacherInputs(run, plan, (await teacher.open())!.flow, await coupling.open());
   for (const figures of plan.teacher?.figures ?? []) {
     await run.stage(figures.plan, async (folder) => {
       await writeStageFigures(folder, await measureTeacher(await inputs(), figures));
@@ -70,15 +73,14 @@ async function runRow(run: Run, plan: RowPlan): Promise<void> {
   }
   let heldOut: Promise<HeldOut> | undefined;
   for (const student of plan.students) {
-    await runStudent(run, plan, student, coupling, () => heldOut ??= inputs().then(heldOutNoise));
+    await runStudent(run, plan, student, coupling.open, () => heldOut ??= inputs().then(heldOutNoise));
   }
   for (const { guidance, plan: stage } of plan.pictures) {
     await run.stage(stage, async (folder) => {
-      await makePictures(run, plan, guidance, folder, teacher && await inputs());
+      await makePictures(run, plan, guidance, folder, plan.teacher && await inputs());
     });
   }
   if (plan.latency) await run.stage(plan.latency, (folder) => timeRow(run, plan, folder));
-  if (open) (await open).dispose();
 }
 
 function teacherInputs(
@@ -92,9 +94,10 @@ function teacherInputs(
   return { bench, flow, noiseStd, coupling, evaluation: recipe.evaluation, label, signal };
 }
 
-async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: RowPlan): Promise<NormalizingFlow> {
+/** Where the weights of a row's teacher lie, which is trained first where the recipe says so. */
+async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: RowPlan): Promise<string> {
   const training = teacher?.training;
-  if (!training) return await loadTeacher(row.teacher, bench.train, pretrainedWeights(row.teacher));
+  if (!training) return pretrainedWeights(row.teacher);
   await stage(training, (folder) =>
     trainTeacher(row.teacher, bench.train, {
       seed: 0,
@@ -103,7 +106,7 @@ async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: Ro
       identity: { stage: training.id },
       signal,
     }));
-  return await loadTeacher(row.teacher, bench.train, teacherWeights(row.teacher, training.folder));
+  return teacherWeights(row.teacher, training.folder);
 }
 
 async function openCoupling(run: Run, { row, coupling }: RowPlan, flow?: NormalizingFlow): Promise<Coupling> {

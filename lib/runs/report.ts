@@ -108,7 +108,10 @@ async function captioned(
 const guidedWork = "A guided evaluation is two passes of the network and counts once in NFE.";
 
 /** How the guided figures came about, for the caption. */
-export function guidanceNote({ evaluation }: ResolvedRecipe, rows: readonly Pick<RowPlan, "row">[]): string {
+export function guidanceNote(
+  { evaluation }: ResolvedRecipe,
+  rows: readonly Pick<RowPlan, "row" | "teacher">[],
+): string {
   if (rows.every(({ row }) => row.metrics.every((metric) => metric === "latency"))) {
     return `guided is w = ${
       evaluation.latency!.guidanceWeight
@@ -117,7 +120,11 @@ export function guidanceNote({ evaluation }: ResolvedRecipe, rows: readonly Pick
   }
   if (!evaluation.guidance.includes("search")) return "none: every figure is unguided, w = 1; the paper's are guided.";
   const { low, high, iterations, samples, seeds } = evaluation.guidanceSearch;
-  const searched = seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take";
+  const ofTeachers = rows.some(({ teacher }) =>
+    teacher?.figures.some(({ metric, guidance }) => metric === "teacherFrechet" && guidance === "search")
+  );
+  const searched = (seeds === "each" ? "for each seed" : "on the first seed, whose weight the others take") +
+    (ofTeachers ? "; a teacher's is of u + w (c − u), log-scales and shifts alike, and rises over the tokens" : "");
   return `w of v_u + w (v_c − v_u) by golden section in [${low}, ${high}], ${iterations} iterations on ${samples} ` +
     `samples, for each row, checkpoint and solver, ${searched}; unguided is w = 1. ${guidedWork}`;
 }

@@ -1,5 +1,6 @@
 import { drawsFor } from "../couplings/chi_squared.ts";
 import type { Dataset } from "../data/types.ts";
+import type { ProductType } from "../engine/mod.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import type { ResolvedRecipe, RowRecipe, SamplerRecipe } from "../recipes/types.ts";
 import { comparesImages, readsImages } from "./asks.ts";
@@ -10,15 +11,26 @@ import type { Splits } from "./workbench.ts";
 
 /** What a stage takes. */
 export interface Cost {
-  readonly flops: number;
+  /** By what the factors of its products are read in. */
+  readonly flops: Readonly<Record<ProductType, number>>;
   /** Layers of one token that wait for one another, as in decoding: a machine takes some time for each, however little it computes. */
   readonly serial: number;
 }
 
-export const noCost: Cost = { flops: 0, serial: 0 };
-const sum = (...costs: readonly Cost[]): Cost =>
-  costs.reduce((a, b) => ({ flops: a.flops + b.flops, serial: a.serial + b.serial }), noCost);
-const computing = (flops: number): Cost => ({ flops, serial: 0 });
+/** Operations of a cost, whatever they are computed in. */
+export const flopsOf = ({ flops }: Cost): number => flops.float32 + flops.bfloat16;
+
+export const noCost: Cost = { flops: { float32: 0, bfloat16: 0 }, serial: 0 };
+const computing = (flops: number, products: ProductType = "float32"): Cost => ({
+  flops: { ...noCost.flops, [products]: flops },
+  serial: 0,
+});
+/** What is done one after the other. */
+export const sumCosts = (...costs: readonly Cost[]): Cost =>
+  costs.reduce((a, b) => ({
+    flops: { float32: a.flops.float32 + b.flops.float32, bfloat16: a.flops.bfloat16 + b.flops.bfloat16 },
+    serial: a.serial + b.serial,
+  }), noCost);
 
 /** What every stage takes, by its folder. */
 export async function stageCosts(
@@ -34,7 +46,8 @@ export async function stageCosts(
     const ofTeacher = teacher || latency ? await models.teacher(row) : undefined;
     const ofStudent = await models.student(row);
     if (teacher?.training) {
-      costs.set(teacher.training.folder, computing(ofTeacher!.flops * row.teacher.training.samples));
+      const { samples, products } = row.teacher.training;
+      costs.set(teacher.training.folder, computing(ofTeacher!.flops * samples, products));
     }
     for (const figures of teacher?.figures ?? []) {
       costs.set(figures.plan.folder, teacherCost(context, ofTeacher!, figures));
@@ -43,7 +56,8 @@ export async function stageCosts(
     for (const { plan, cells } of students) {
       const { training, pairUses = 1 } = row.student;
       const pairing = teacher ? ofTeacher!.forward : assignment(row, splits);
-      costs.set(plan.folder, computing((ofStudent.flops + pairing / pairUses) * training.samples));
+      const pairs = computing(pairing / pairUses * training.samples, encodingProducts(row));
+      costs.set(plan.folder, sumCosts(computing(ofStudent.flops * training.samples, training.products), pairs));
       for (const cell of cells) costs.set(cell.plan.folder, cellCost(context, ofStudent, cell, teacher && ofTeacher));
     }
     for (const { guidance, plan } of pictures) {
@@ -90,7 +104,7 @@ function drawing(
   batch: number,
 ) {
   const nfe = samplers.reduce((sum, sampler) => sum + sampler.nfe, 0);
-  return { flops: forward * nfe * passes * count, serial: Math.ceil(count / batch) * nfe * passes * layers };
+  return { ...computing(forward * nfe * passes * count), serial: Math.ceil(count / batch) * nfe * passes * layers };
 }
 
 /** Token by token through every block, then the score step. */
@@ -100,7 +114,8 @@ function decoding(
   passes: number,
   batch: number,
 ): Cost {
-  return { flops: (forward * passes + denoise) * count, serial: Math.ceil(count / batch) * layers * (tokens - 1) };
+  const serial = Math.ceil(count / batch) * layers * (tokens - 1);
+  return { ...computing((forward * passes + denoise) * count), serial };
 }
 
 /** Turning drawn samples into images, and these into features. */
@@ -114,11 +129,11 @@ function cellCost(
 ): Cost {
   const { recipe, splits } = context, { batch, samples, images } = recipe.evaluation;
   const draw = (count: number, passes: number) =>
-    sum(drawing(student, [sampler], count, passes, batch), measuring(context, count));
+    sumCosts(drawing(student, [sampler], count, passes, batch), measuring(context, count));
   if (guidance === "unguided") return draw(samples, 1);
-  if (guidance === "search") return sum(draw(samples, 2), draw(probed(recipe), 2));
+  if (guidance === "search") return sumCosts(draw(samples, 2), draw(probed(recipe), 2));
   const count = Math.min(images, splits.test.size);
-  return sum(draw(count, 1), computing(teacher!.forward * count));
+  return sumCosts(draw(count, 1), computing(teacher!.forward * count));
 }
 
 function teacherCost(context: Context, teacher: TeacherCost, { metric, guidance }: TeacherFigures): Cost {
@@ -129,15 +144,16 @@ function teacherCost(context: Context, teacher: TeacherCost, { metric, guidance 
   // Two images and two noises of each pair, in all four combinations.
   if (metric === "zDistance") return computing(teacher.forward * 4 * Math.floor(train / 2));
   const draw = (count: number, passes: number) =>
-    sum(decoding(teacher, count, passes, teacherBatch), measuring(context, count));
-  return guidance === "search" ? sum(draw(samples, 2), draw(probed(recipe), 2)) : draw(samples, 1);
+    sumCosts(decoding(teacher, count, passes, teacherBatch), measuring(context, count));
+  return guidance === "search" ? sumCosts(draw(samples, 2), draw(probed(recipe), 2)) : draw(samples, 1);
 }
 
 /** A teacher's σ over the training set; or the fit of potentials, whose steps multiply noise with every image. */
-function couplingCost({ coupling }: RowRecipe, { train }: Splits, teacher?: TeacherCost): Cost {
+function couplingCost(row: RowRecipe, { train }: Splits, teacher?: TeacherCost): Cost {
+  const { coupling } = row;
   if (teacher) {
     const some = "sigmaSamples" in coupling ? coupling.sigmaSamples : undefined;
-    return computing(teacher.forward * Math.min(some ?? train.size, train.size));
+    return computing(teacher.forward * Math.min(some ?? train.size, train.size), encodingProducts(row));
   }
   if (coupling.kind !== "semidiscrete") return noCost;
   const { chiSquared } = coupling, members = rivals(coupling, train);
@@ -145,6 +161,9 @@ function couplingCost({ coupling }: RowRecipe, { train }: Splits, teacher?: Teac
   const draws = 2 * members / chiSquared + drawsFor(chiSquared, members);
   return computing(2 * sizeOf(train.shape) * train.size * draws);
 }
+
+/** What a coupling's teacher multiplies in as it encodes. */
+const encodingProducts = ({ coupling }: RowRecipe) => "products" in coupling ? coupling.products : undefined;
 
 /** Finding the image of one noise: its product with every image that it may be sent to. */
 function assignment({ coupling }: RowRecipe, { train }: Splits): number {
@@ -158,7 +177,7 @@ const rivals = (coupling: { readonly labelCost: number | "infinite" }, { size, c
 function picturesCost(context: Context, student: StudentCost, guided: boolean, teacher?: TeacherCost): Cost {
   const { recipe, splits } = context, { pictures, samplers, batch } = recipe.evaluation;
   const count = pictures * splits.train.classes, passes = guided ? 2 : 1;
-  return sum(
+  return sumCosts(
     drawing(student, samplers, count, passes, batch),
     teacher ? decoding(teacher, count, passes, teacherBatch) : noCost,
     computing(context.images.decode * count * (samplers.length + 1)),
@@ -179,5 +198,5 @@ function latencyCost({ evaluation }: ResolvedRecipe, student: StudentCost, teach
       ];
     })
   );
-  return sum(...costs);
+  return sumCosts(...costs);
 }

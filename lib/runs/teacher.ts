@@ -70,9 +70,16 @@ export async function checkPretrained(row: RowRecipe): Promise<void> {
   );
 }
 
-/** A frozen teacher from its file. The flat vector lives as long as the process. */
-export async function loadTeacher(recipe: TeacherRecipe, dataset: Dataset, path: string): Promise<NormalizingFlow> {
+/** A frozen teacher. The flow is of use until it is disposed. */
+export interface LoadedTeacher {
+  readonly flow: NormalizingFlow;
+  dispose(): void;
+}
+
+/** A teacher from the file of its weights. The caller disposes it. */
+export async function loadTeacher(recipe: TeacherRecipe, dataset: Dataset, path: string): Promise<LoadedTeacher> {
   const definition = flowOf(recipe, dataset);
   const { flat } = await readWeights(path, definition.specs);
-  return bindFlow(definition, tf.tensor1d(flat));
+  const vector = tf.tensor1d(flat);
+  return { flow: bindFlow(definition, vector), dispose: () => vector.dispose() };
 }

@@ -34,13 +34,16 @@ Deno.test("the paper's Table 4 is planned without images, weights or engine, whi
   assertMatch(plan, /takes +4\.83 GB of main memory: the covariance of the teacher's z/);
   assertMatch(plan, /teacher TF-6×2\+2×26-1024\/2 +│ 823,042,240 +│ 1024 +│ 1\.92 TFLOP +│ 5\.7\d TFLOP/);
   assertMatch(plan, /student SiT-28×1152\/4 +│ 674,890,032 +│ 256 +│ 237 GFLOP +│ 712 GFLOP/);
-  assertMatch(plan, /student FM seed 0 +│ run +│ not made yet +│ 191 EFLOP +│ [\d,]+ h +│ 268 h +│ 134 h/);
-  assertStringIncludes(plan, "H100 TF32: 40% of 494.7 TFLOP/s");
+  assertMatch(plan, /student FM seed 0 +│ run +│ not made yet +│ 191 EFLOP +│ [\d,]+ h +│ 1,323 h/);
+  assertStringIncludes(plan, "H100: 60% of 66.9 TFLOP/s in float32, 23% of 989.4 in bfloat16");
   assertMatch(plan, /wasm engine: \d+% of [\d.]+ GFLOP\/s, the product of two matrices measured now/);
   assertEquals((await Array.fromAsync(Deno.readDir(bare.cwd))).length, 3);
-  // A student and its teacher: 191 + 517 EFLOP, of which pairs that serve four steps each take a quarter.
+  // A student and its teacher: 191 + 517 EFLOP, of which pairs that serve four steps each take a quarter; the teacher
+  // encodes in float32 whatever the student is trained in.
   assertMatch(plan, /student NFM seed 0 +│ run +│ not made yet +│ 708 EFLOP/);
-  assertMatch(await dryRun(bare, "table4", "+student.pairUses=4"), /student NFM seed 0 +│[^│]+│[^│]+│ 320 EFLOP/);
+  const faster = await dryRun(bare, "table4", "+student.pairUses=4", "+student.training.products=bfloat16");
+  assertMatch(faster, /student NFM seed 0 +│[^│]+│[^│]+│ 320 EFLOP +│[^│]+│ 1,12\d h/);
+  assertMatch(faster, /student FM seed 0 +│[^│]+│[^│]+│ 191 EFLOP +│[^│]+│ 233 h/);
   await bare.remove();
 });
 

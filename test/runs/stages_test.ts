@@ -110,7 +110,13 @@ Deno.test("a forced stage that was cleared by half does not pass for done", () =
     } });
       await runStage(plan, () => Promise.resolve());`;
     // It may remove none of the files: the first that it tries ends it.
-    const rights = ["--no-prompt", "--allow-read", `--allow-write=${root}`, `--deny-write=${files}`];
+    const rights = [
+      "--no-prompt",
+      "--allow-read",
+      "--allow-sys=hostname",
+      `--allow-write=${root}`,
+      `--deny-write=${files}`,
+    ];
     const { success, stderr } = await runScript(root, script, rights);
     assertEquals(success, false);
     assertStringIncludes(stderr, "NotCapable");
@@ -157,17 +163,23 @@ Deno.test({
     }),
 });
 
-Deno.test("runStage() refuses a stage that another process is making, and names the process", () =>
+Deno.test("runStage() refuses a stage that another process is making, and names it and its machine", () =>
   inFolder(async (root) => {
     const plan = await planStage(stage({ seed: 2 }), { root });
     await Deno.mkdir(plan.folder, { recursive: true });
-    const script = `const f = Deno.openSync(${JSON.stringify(`${plan.folder}/lock`)}, {create: true, write: true});` +
-      `f.lockSync(true); f.writeSync(new TextEncoder().encode(String(Deno.pid))); console.log("held"); await new Promise(() => setTimeout(() => {}, 60000));`;
+    const lock = new URL("../../lib/runs/lock.ts", import.meta.url);
+    const script =
+      `const { lock } = await import("${lock}"); await lock(${JSON.stringify(`${plan.folder}/lock`)}, "it");` +
+      `console.log("held"); await new Promise(() => setTimeout(() => {}, 60000));`;
     const args = ["eval", script];
     const holder = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "null" }).spawn();
     const reader = holder.stdout.getReader();
     await reader.read();
-    const refused = await assertRejects(() => runStage(plan, make), Problem, `(process ${holder.pid})`);
+    const refused = await assertRejects(
+      () => runStage(plan, make),
+      Problem,
+      `(process ${holder.pid} on ${Deno.hostname()})`,
+    );
     assertEquals(refused.exitCode, 73);
     holder.kill("SIGKILL");
     await holder.status;
