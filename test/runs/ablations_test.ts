@@ -24,10 +24,10 @@ Deno.test("every ablation runs end to end at a tiny limit; what two have in comm
     const folder = join(cwd, ".nfm/results/ablations", ablation);
     const [out] = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
     const { figures } = await readFigures(join(folder, out!, "figures.json"));
-    for (const { name: row, coupling, student } of rowRecipes(recipe)) {
-      students.add(JSON.stringify({ coupling, student }));
+    for (const { name: row, coupling, student, teacher } of rowRecipes(recipe)) {
+      students.add(JSON.stringify({ coupling, student, teacher }));
       // No pair is used again within three steps.
-      unlike.add(JSON.stringify({ coupling, student: { ...student, pairUses: undefined } }));
+      unlike.add(JSON.stringify({ coupling, student: { ...student, pairUses: undefined }, teacher }));
       for (const solver of recipe.evaluation.samplers) {
         for (const kind of recipe.evaluation.guidance) {
           const key = { row, checkpoint: 96, sampler: samplerName(solver), guidance: guidanceName(kind) };
