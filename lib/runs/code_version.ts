@@ -16,7 +16,7 @@ export type Entry = string | { readonly [Registry in keyof typeof registries]?: 
 const passive = [
   /^core\/(?!rng\.ts)/, // files, hashes, the terminal
   /^engine\/(compiled|install|locate|releases|device|open|types)\.ts/, // finds and names the engine, keeps what it compiled
-  /^models\/(flows|velocities|autoencoders)\.ts/, // registries: the member that runs is an entry
+  /^(models\/(flows|velocities|autoencoders)|couplings\/mod)\.ts/, // registries: the member that runs is an entry
   /^(recipes|results)\//, // what a recipe says is in the key; names and digits of results are given when all is measured
   /^runs\/(stages|gather)\.ts/, // keep, and look up, what stages made
 ];

@@ -1,15 +1,14 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../core/files.ts";
-import { createRng } from "../core/rng.ts";
-import { beQuiet, type Progress, say, withProgress } from "../core/terminal.ts";
-import * as couplings from "../couplings/mod.ts";
-import type { Coupling, CouplingKind } from "../couplings/types.ts";
+import { beQuiet, say } from "../core/terminal.ts";
+import type { Coupling } from "../couplings/types.ts";
 import { locate } from "../engine/locate.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { commitHere } from "../results/provenance.ts";
 import { readsImages } from "./asks.ts";
 import type { HeldOut } from "./cell.ts";
+import { openCoupling } from "./coupling.ts";
 import { printPlan } from "./dry_run.ts";
 import { heldOutNoise } from "./held_out.ts";
 import { interruptSignal } from "./interrupt.ts";
@@ -107,20 +106,4 @@ async function obtainTeacher({ bench, stage, signal }: Run, { row, teacher }: Ro
       signal,
     }));
   return teacherWeights(row.teacher, training.folder);
-}
-
-async function openCoupling(run: Run, { row, coupling }: RowPlan, flow?: NormalizingFlow): Promise<Coupling> {
-  const { kind, ...given } = row.coupling;
-  const member = couplings[kind] as CouplingKind;
-  const build = (onProgress: Progress["update"]) =>
-    member.build({
-      dataset: run.bench.train,
-      ...(flow && { teacher: { flow, noiseStd: row.teacher.noiseStd } }),
-      // Not of the seed: all students of a row learn from one coupling, as from one teacher.
-      rng: createRng(0).fork("coupling"),
-      flips: row.flips,
-      cacheDir: coupling.folder,
-      onProgress: (fraction, note) => onProgress(Math.floor(fraction * 100), note),
-    }, member.options.parse(given));
-  return await withProgress(`coupling ${row.name}`, 100, "%", build, run.signal);
 }

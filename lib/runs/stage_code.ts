@@ -33,6 +33,7 @@ export const teacherCode = (flow: string): Entry[] => [{ flow }, "runs/teacher_t
 /** @param flow of the teacher, where the coupling uses one */
 export const couplingCode = (coupling: string, flow?: string): Entry[] => [
   { coupling },
+  "runs/coupling.ts",
   ...(flow === undefined ? [] : [{ flow }, ...trained]),
   ...images,
 ];
