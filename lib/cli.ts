@@ -1,4 +1,5 @@
 import { parseArgs } from "@std/cli";
+import { isWithin } from "./core/files.ts";
 import { instead, Problem } from "./core/problem.ts";
 import { hashOf } from "./core/hash.ts";
 import { type ResolvedRecipe, type RunOptions, type Scale, scales, stages } from "./recipes/types.ts";
@@ -7,7 +8,7 @@ import { type ResolvedRecipe, type RunOptions, type Scale, scales, stages } from
 const help = `nfm reproduces "Flow Matching via Distilled Normalizing Flows" (arXiv 2603.09014), table by table.
 
   deno task table4                          run an experiment at the quick scale
-  deno task table4 --scale desk             the committed results: hours, resumable
+  deno task table4 --scale desk             the committed results: some ten minutes to an hour, resumable
   deno task table4 --dry-run                what would run, why, and how long; nothing is written
   deno task table4 student.width=128        change a key of the recipe for this run
   deno task table4 seed=1,2,3               several seeds, with their spread
@@ -36,7 +37,7 @@ Commands (deno run -A lib/cli.ts COMMAND …; a task is a short name for one)
 
 Scales (--scale)
   quick   MNIST 16×16, or 32×32 where an autoencoder makes latents of it; minutes on two cores (the default)
-  desk    Fashion-MNIST, likewise; hours on two cores
+  desk    Fashion-MNIST, likewise; 2 to 20 minutes a table on two fast cores, an hour on slow ones
   paper   ImageNet, as published
 
 Overrides (Hydra's grammar, as many as you like)
@@ -238,7 +239,7 @@ function runOptions(line: CommandLine, recipe: ResolvedRecipe): RunOptions {
   const place = `${recipe.experiment}/${recipe.scale}`;
   const own = overrides.length > 0 || limit !== undefined;
   const folder = own ? `.nfm/results/${place}-${hashOf({ recipe, limit }).slice(0, 8)}` : `results/${place}`;
-  if (limit !== undefined && line.out !== undefined && /^(\.\/)?results(\/|$)/.test(line.out)) {
+  if (limit !== undefined && line.out !== undefined && isWithin(line.out, "results")) {
     throw new Problem(
       `--out ${line.out}: a limited run's figures mean nothing and stay out of results/; name another folder`,
     );

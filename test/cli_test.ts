@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { resolve } from "node:path";
 import { parse } from "../lib/cli.ts";
 import { listAblations } from "../lib/recipes/load.ts";
 import { parseRecipeText } from "../lib/recipes/document.ts";
@@ -25,6 +26,8 @@ const mistakes: readonly (readonly [args: string[], message: string])[] = [
     'student.widht=3: unknown key "student.widht"; did you mean "student.model.width"?',
   ],
   [["show", "table4", "--sclae", "desk"], 'did you mean "--scale"?'],
+  [["run", "table4", "--limit", "8", "--out", resolve("results/x")], "stay out of results/; name another folder"],
+  [["run", "table4", "--dry-run", "student.width=1000000000"], "expected a number of at most 65536, got 1000000000"],
 ];
 
 for (const [args, message] of mistakes) {

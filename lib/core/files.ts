@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { Problem } from "./problem.ts";
 
 /**
@@ -51,6 +51,22 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
   } catch (error) {
     throw fileFault("read", path, error);
   }
+}
+
+/** Whether `path` is `folder` or lies below it, however either is written. */
+export function isWithin(path: string, folder: string): boolean {
+  return !/^\.\.([/\\]|$)/.test(relative(resolve(folder), resolve(path)));
+}
+
+/**
+ * Makes `folder` where it is missing, and sees that a file can be written there: better known before a long run than after.
+ *
+ * @throws {Problem} exit code 74, naming it.
+ */
+export async function requireWritable(folder: string): Promise<void> {
+  const probe = join(folder, "probe");
+  await writeFileAtomic(probe, "");
+  await Deno.remove(probe);
 }
 
 /** Whether something is at `path`, whatever it is. */

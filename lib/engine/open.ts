@@ -11,12 +11,14 @@ import "@tensorflow/tfjs-backend-wasm";
  * Opens an engine and makes it the one that tensors live on. `auto` takes the
  * native one, installing it on first use, and the embedded one where that
  * cannot be had; `reason` then says why in one line. Throws a `Problem` when
- * `native` was asked for by name and cannot be had.
+ * `native` was asked for by name and cannot be had, or `NFM_LIBTENSORFLOW` names
+ * a place that holds none.
  */
 export async function openEngine(choice: EngineChoice = "auto"): Promise<Engine> {
   if (choice === "wasm") return await openWasm("asked for");
+  const named = Deno.env.get("NFM_LIBTENSORFLOW") ? await locate() : undefined;
   try {
-    const library = await locate() ?? await install();
+    const library = named ?? await locate() ?? await install();
     return await openLibrary(library, choice === "native" ? "asked for" : "libtensorflow is there");
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

@@ -130,7 +130,7 @@ export async function loadFeatureNetwork(path: string): Promise<Classifier> {
   const stored = specs.map((spec) => tensors.get(spec.name));
   if (!isNetwork || stored.some((tensor, i) => tensor?.shape.join() !== specs[i]!.shape.join())) {
     throw new Problem(
-      `Cannot use ${path}: it holds no feature network of this version; train one with \`deno task features\``,
+      `Cannot use ${path}: it holds no feature network of this version; train one with \`deno task features EXPERIMENT\``,
     );
   }
   const values = new Float32Array(parameterCount(specs));

@@ -5,7 +5,7 @@ import * as z from "zod";
 export const tarflow = {
   options: z.strictObject({
     patch: z.int().min(1).describe("Side of a patch in pixels; a token holds channels · patch² dimensions"),
-    width: z.int().min(1).describe("Channels inside a block"),
+    width: z.int().min(1).max(65536).describe("Channels inside a block"),
     headWidth: z.int().min(1).default(64).describe("Channels of one attention head"),
     blocks: z.array(z.int().min(1)).min(1).describe("Layers of each block, in the order from data to noise"),
   }),

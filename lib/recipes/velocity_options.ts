@@ -5,8 +5,8 @@ import * as z from "zod";
 export const sit = {
   options: z.strictObject({
     patch: z.int().min(1).describe("Side of a patch in pixels"),
-    width: z.int().min(4).multipleOf(4).describe("Channels of a token"),
-    depth: z.int().min(1).describe("Transformer blocks"),
+    width: z.int().min(4).max(65536).multipleOf(4).describe("Channels of a token"),
+    depth: z.int().min(1).max(1000).describe("Transformer blocks"),
     heads: z.int().min(1).describe("Attention heads; they divide the width"),
     timeScale: z.number().positive().default(1).describe("Multiplies t before its embedding; SiT feeds the raw t"),
   }),

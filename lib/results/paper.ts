@@ -43,12 +43,20 @@ export function parsePaper(path: string, text: string): PaperFigures {
     throw new Problem(`${path}: ${issue.path.join(".")}: ${issue.message}`);
   }
   for (const key of Object.keys(parsed.data.figures)) {
-    const { checkpoint } = parseFigureKey(key);
+    const { checkpoint } = inFile(path, () => parseFigureKey(key));
     if (checkpoint !== undefined && !parsed.data.checkpoints.includes(checkpoint)) {
       throw new Problem(`${path}: "${key}": ${checkpoint} is not among its checkpoints`);
     }
   }
   return parsed.data;
+}
+
+function inFile<Value>(path: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof Problem ? new Problem(`${path}: ${error.message}`, { cause: error }) : error;
+  }
 }
 
 /** The samples seen at each checkpoint of some figures, increasing. */

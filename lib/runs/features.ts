@@ -25,12 +25,14 @@ export interface NamedFeatures {
 
 /**
  * What identifies the features and their reference in the keys of stages. Of
- * published weights it is the digest that they must have: they need not be there yet.
- *
- * @throws {Problem} if a trained network is missing
+ * published weights it is the digest that they must have. Neither they nor a trained
+ * network need be there yet: a plan is made without.
  */
 export async function featuresKey(recipe: FeaturesRecipe): Promise<string> {
-  if (recipe.kind !== "inception") return await hashFile(join(recipe.pretrained, "features.safetensors"));
+  if (recipe.kind !== "inception") {
+    const trained = join(recipe.pretrained, "features.safetensors");
+    return await exists(trained) ? await hashFile(trained) : "not trained yet";
+  }
   const { weights: _, sha256 = fidWeights.sha256, reference, ...options } = recipe;
   const published = reference !== undefined && await exists(reference) ? await hashFile(reference) : reference;
   return hashOf({ ...options, sha256, reference: published });

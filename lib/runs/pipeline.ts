@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "../core/files.ts";
+import { requireWritable, writeFileAtomic } from "../core/files.ts";
 import { beQuiet, say } from "../core/terminal.ts";
 import type { Coupling } from "../couplings/types.ts";
 import { locate } from "../engine/locate.ts";
 import type { NormalizingFlow } from "../models/types.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { readPaper } from "../results/paper.ts";
 import { commitHere } from "../results/provenance.ts";
 import { readsImages } from "./asks.ts";
 import type { HeldOut } from "./cell.ts";
@@ -35,12 +36,14 @@ import { openSplits, openWorkbench, outlineSplits } from "./workbench.ts";
 export async function runExperiment(given: ResolvedRecipe, options: RunOptions): Promise<void> {
   if (options.quiet) beQuiet();
   const recipe = limitRecipe(given, options.limit, options.teacher);
+  const paper = await readPaper(recipe.experiment);
   if (options.dryRun) {
     const outline = await outlineSplits(recipe, options.limit);
     const engine = options.engine === "auto" ? (await locate() ? "native" : "wasm") : options.engine;
     const settled = { ...options, engine };
     return await printPlan(recipe, settled, await planRows(recipe, settled, outline.splits), outline);
   }
+  await requireWritable(options.out);
   const commit = await commitHere();
   const splits = readsImages(recipe)
     ? await openSplits(recipe, options.limit)
@@ -51,7 +54,7 @@ export async function runExperiment(given: ResolvedRecipe, options: RunOptions):
   const run: Run = { bench, recipe, signal: interruptSignal(), stage: stageRunner(options, seconds, bench.engine) };
   for (const row of rows) await runRow(run, row);
   if (stagesOf(rows).every(({ done }) => done)) say("every stage is unchanged, skipping to the report", options);
-  await reportRun(recipe, options, bench, rows, { seconds, commit });
+  await reportRun(recipe, options, bench, rows, { seconds, commit, paper });
 }
 
 async function runRow(run: Run, plan: RowPlan): Promise<void> {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { removeIfThere, writeFileAtomic } from "../core/files.ts";
+import { isWithin, removeIfThere, writeFileAtomic } from "../core/files.ts";
 import { attempt, Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import type { Engine } from "../engine/mod.ts";
@@ -11,7 +11,7 @@ import { type Figures, parseFigureKey, samplerName, writeFigures } from "../resu
 import { memberLines } from "../results/json.ts";
 import { printLosses } from "../results/losses.ts";
 import { differenceInfo, differenceName } from "../results/paired.ts";
-import { readPaper } from "../results/paper.ts";
+import type { PaperFigures } from "../results/paper.ts";
 import { printPictures } from "../results/pictures.ts";
 import { collectProvenance, type ProvenanceInputs, readProvenance, writeProvenance } from "../results/provenance.ts";
 import { latencyPlotsOf, writeLatencyPlot } from "../reports/latency_plot.ts";
@@ -24,6 +24,7 @@ import type { StageFigures } from "./cell.ts";
 import { gatherFigures, guidanceName } from "./gather.ts";
 import { gatherLosses } from "./losses.ts";
 import type { RowPlan } from "./plan.ts";
+import { environmentsFolder } from "./stage_environment.ts";
 import { readStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -40,10 +41,9 @@ export async function reportRun(
   options: RunOptions,
   bench: Workbench,
   rows: readonly RowPlan[],
-  ran: Pick<ProvenanceInputs, "seconds" | "commit">,
+  { paper, ...ran }: Pick<ProvenanceInputs, "seconds" | "commit"> & { readonly paper: PaperFigures | undefined },
 ): Promise<void> {
   const figures = await captioned(recipe, options, bench, rows);
-  const paper = await readPaper(recipe.experiment);
   const { out, overrides, teacher } = options, { engine } = bench;
   const written = new Set<string>();
   const place = (name: string) => join(out, (written.add(name), name));
@@ -59,7 +59,10 @@ export async function reportRun(
   if (Object.keys(searches).length > 0) await writeFileAtomic(place("guidance.json"), memberLines(searches));
   const files = [...written], earlier = before instanceof Problem ? [] : before.files ?? [];
   for (const name of earlier) if (!written.has(name)) await removeIfThere(join(out, name));
-  await writeProvenance(provenanceFile, await collectProvenance({ recipe, overrides, teacher, engine, files, ...ran }));
+  // The machine of a run of one's own is described beside it, outside of version control.
+  const environments = isWithin(out, "results") ? "results/environments" : environmentsFolder;
+  const inputs = { recipe, overrides, teacher, engine, files, environments, ...ran };
+  await writeProvenance(provenanceFile, await collectProvenance(inputs));
   console.log(renderTerminal(figures, paper));
   say(`written to ${out}/: table.md, figures.json, pictures and provenance`, options);
 }

@@ -12,6 +12,7 @@ import { readPaper } from "../results/paper.ts";
 import { parsePictures, type PictureRows } from "../results/pictures.ts";
 import { staleness } from "../results/stale.ts";
 import { readResults, type Result, type Source } from "../results/tree.ts";
+import { environmentsFolder } from "./stage_environment.ts";
 
 /** The kinds of experiment in the order of the page; what is none of them stands before the ablations. */
 const order = [/^table/, /^figure/, /^(?!ablations\/)/, /^ablations\//];
@@ -99,9 +100,11 @@ async function readPictures(source: Source, place: string): Promise<PictureRows>
 }
 
 async function readEnvironment(source: Source, hash: string): Promise<Environment | undefined> {
-  const file = `environments/${hash}.json`;
-  if (!source.files.includes(file)) return undefined;
-  return parseEnvironment(source.nameOf(file), new TextDecoder().decode(await source.read(file)));
+  const file = `environments/${hash}.json`, own = `${environmentsFolder}/${hash}.json`;
+  if (source.files.includes(file)) {
+    return parseEnvironment(source.nameOf(file), new TextDecoder().decode(await source.read(file)));
+  }
+  return await exists(own) ? parseEnvironment(own, await readText(own)) : undefined;
 }
 
 /** Where each row of a result's recipe is written, in the recipe's file and in its own `resolved.yaml`. */

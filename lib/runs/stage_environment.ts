@@ -5,8 +5,8 @@ import type { Engine } from "../engine/types.ts";
 import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
 import type { StagePlan } from "./stages.ts";
 
-/** Where the environments that stages were made in are described, by their hash; not under version control. */
-const environmentsFolder = ".nfm/environments";
+/** Where environments of stages, and of results that are not committed, are described by their hash. */
+export const environmentsFolder = ".nfm/environments";
 const noteFile = "environments.json";
 
 /** The hash of this machine with the engine that is open, as provenance has it. */

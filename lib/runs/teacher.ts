@@ -57,7 +57,7 @@ export async function checkPretrained(row: RowRecipe): Promise<void> {
   const path = join(pretrained, "recipe.yaml");
   if (!await exists(path)) {
     throw new Problem(
-      `There is no teacher in ${pretrained}: train one with \`deno task teacher\`, or run with --teacher train`,
+      `There is no teacher in ${pretrained}: train one with \`deno task teacher EXPERIMENT\`, or run with --teacher train`,
     );
   }
   const made = parse(await readText(path)) as Record<string, unknown>;

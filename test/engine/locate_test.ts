@@ -4,6 +4,7 @@ import { Problem } from "../../lib/core/problem.ts";
 import { cudaLibraries } from "../../lib/engine/cuda.ts";
 import { describe, parseGpus } from "../../lib/engine/device.ts";
 import { cacheFolder, locate, MARKER } from "../../lib/engine/locate.ts";
+import { openEngine } from "../../lib/engine/open.ts";
 import { LIBRARIES } from "./small_release.ts";
 
 const NAMES = LIBRARIES.map((path) => path.split("/")[1]!);
@@ -149,3 +150,14 @@ Deno.test("cudaLibraries: each after those that it needs, archives left out", ()
       "libcudnn_adv",
     ]);
   }));
+
+Deno.test("openEngine() takes no other engine for the one that NFM_LIBTENSORFLOW names and that is not there", async () => {
+  const before = Deno.env.get("NFM_LIBTENSORFLOW");
+  Deno.env.set("NFM_LIBTENSORFLOW", "/nowhere");
+  try {
+    await assertRejects(() => openEngine("auto"), Problem, "NFM_LIBTENSORFLOW is /nowhere");
+  } finally {
+    if (before === undefined) Deno.env.delete("NFM_LIBTENSORFLOW");
+    else Deno.env.set("NFM_LIBTENSORFLOW", before);
+  }
+});

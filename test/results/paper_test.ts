@@ -52,6 +52,10 @@ Deno.test("parsePaper() explains a wrong file in one line", () => {
   const bad = [
     ["caption: x\ncheckpoints: [1]\nfigures: { FM / 2 / frechet: 1 }", "not among its checkpoints"],
     ["caption: x\ncheckpoints: [1]\nfigures: { FM / frechet: high }", "paper.yaml: figures.FM / frechet"],
+    [
+      "caption: x\ncheckpoints: [1]\nfigures: { FM / 1 / hein 31 / frechet: 1 }",
+      'paper.yaml: "FM / 1 / hein 31 / frechet"',
+    ],
     ["caption: [", "paper.yaml: not YAML"],
   ] as const;
   for (const [text, message] of bad) {

@@ -57,6 +57,13 @@ Deno.test("in latent space it counts the latents and says where the autoencoder'
   await bare.remove();
 });
 
+Deno.test("a trained feature network need not be there for a plan", async () => {
+  const bare = await openBare();
+  const plan = await dryRun(bare, "table4", "features={pretrained: nowhere}");
+  assertMatch(plan, /missing +feature network: nowhere\/features\.safetensors: train it with/);
+  await bare.remove();
+});
+
 Deno.test("a table of teachers trains all of them where none is there", async () => {
   const bare = await openBare();
   const plan = await dryRun(bare, "table9");

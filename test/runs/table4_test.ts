@@ -83,6 +83,16 @@ Deno.test("table4 --dry-run lists every stage with its reason and time, and writ
   await workspace.remove();
 });
 
+Deno.test("table4 says before it computes anything what would keep it from writing its results", async () => {
+  const workspace = await openWorkspace(), { cwd } = workspace;
+  await Deno.writeTextFile(join(cwd, "file"), "");
+  const { code, err } = await workspace.run("run", "table4", "--limit", "8", "--engine", "wasm", "--out", "file/out");
+  assertEquals([code, err.trimEnd().split("\n").length], [74, 1], err);
+  assertStringIncludes(err, "Cannot write file/out");
+  assertEquals(await names(join(cwd, ".nfm")), []);
+  await workspace.remove();
+});
+
 Deno.test("table4 refuses to change a committed teacher by an override alone", async () => {
   const workspace = await openWorkspace();
   const { code, err } = await finish(workspace, "teacher.noiseStd=0.3", "--dry-run");
