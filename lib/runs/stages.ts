@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { firstDifference } from "../core/difference.ts";
-import { exists, writeFileAtomic } from "../core/files.ts";
+import { exists, fileFault, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { readJson, readJsonIfSound } from "../core/json.ts";
 import { Problem } from "../core/problem.ts";
@@ -97,6 +97,8 @@ export interface StageOptions {
  * Runs `make` in the stage's folder unless its result is there, and marks it
  * done afterwards. A forced stage starts from an empty folder, once a process;
  * an interrupted one keeps what it had (checkpoints), so that `make` can go on.
+ *
+ * @throws {Problem} exit code 73 when another process makes it, 74 when the folder refuses; and as `make` does
  */
 export async function runStage(
   plan: StagePlan,
@@ -105,7 +107,9 @@ export async function runStage(
 ): Promise<{ readonly seconds: number; readonly skipped: boolean }> {
   const kept = plan.done && await readDone(plan.folder);
   if (kept) return { seconds: kept.seconds, skipped: true };
-  await Deno.mkdir(plan.folder, { recursive: true });
+  await Deno.mkdir(plan.folder, { recursive: true }).catch((error) => {
+    throw fileFault("write", plan.folder, error);
+  });
   using _lock = await lock(join(plan.folder, "lock"), plan.stage.name);
   // Two rows, or another run, may have made the same thing since this was planned.
   const forced = plan.reason === "forced" && !begunAgain.has(plan.folder);

@@ -254,3 +254,17 @@ Deno.test("a damaged note of environments is named before the stage goes on", ()
     await Deno.remove(note);
     assertEquals((await runStage(plan, make, options)).skipped, false);
   }));
+
+Deno.test("a place where stages cannot be kept is named", () =>
+  inFolder(async (root) => {
+    await Deno.writeTextFile(`${root}/plain`, "");
+    await Deno.symlink(`${root}/nowhere`, `${root}/dangling`);
+    const locked = await planStage(stage({}), { root });
+    await Deno.mkdir(`${locked.folder}/lock`, { recursive: true });
+    for (const [place, named] of [["plain", "student"], ["dangling", "student"], ["", "lock"]] as const) {
+      const plan = await planStage(stage({}), { root: `${root}/${place}` });
+      const { message, exitCode } = await assertRejects(() => runStage(plan, make), Problem, "Cannot write ");
+      assertStringIncludes(message, named);
+      assertEquals([exitCode, message.includes("\n")], [74, false], message);
+    }
+  }));
