@@ -1,6 +1,8 @@
 import { stringify } from "@std/yaml";
-import { readText, writeFileAtomic } from "../core/files.ts";
+import { z } from "zod";
+import { writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
+import { readJson } from "../core/json.ts";
 import { Problem } from "../core/problem.ts";
 import { createRng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
@@ -35,6 +37,19 @@ export interface FeatureCard {
   readonly floor: Measurement;
   readonly engine: string;
 }
+
+const cardForm: z.ZodType<FeatureCard> = z.object({
+  data: z.string(),
+  trainDigest: z.string(),
+  testDigest: z.string(),
+  recipeHash: z.string(),
+  networkDigest: z.string(),
+  parameterCount: z.number(),
+  trainAccuracy: z.number(),
+  testAccuracy: z.number(),
+  floor: z.object({ value: z.number(), standardError: z.number().exactOptional(), sampleCount: z.number() }),
+  engine: z.string(),
+});
 
 const files = { weights: "features.safetensors", recipe: "recipe.yaml", card: "card.json" };
 
@@ -87,7 +102,8 @@ export async function openFeatureArtifact(
   folder: string,
   train: Dataset,
 ): Promise<{ readonly network: Classifier; readonly card: FeatureCard }> {
-  const card = JSON.parse(await readText(`${folder}/${files.card}`)) as FeatureCard;
+  const restore = "restore it, or train the network again with `deno task features`";
+  const card = await readJson(`${folder}/${files.card}`, (json) => cardForm.parse(json), restore);
   if (card.trainDigest !== train.digest) {
     throw new Problem(
       `Cannot measure ${train.name} with ${folder}: its feature network was trained on ${card.data} ` +

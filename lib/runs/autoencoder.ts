@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { parse } from "@std/yaml";
+import { z } from "zod";
 import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
+import { readJson } from "../core/json.ts";
 import { Problem } from "../core/problem.ts";
 import type { Dataset } from "../data/types.ts";
 import * as references from "../models/references.ts";
@@ -51,6 +53,9 @@ interface ReconstructionCard {
   readonly frechet: number;
 }
 
+/** What is read of a card. */
+const cardForm = z.object({ weights: z.string(), scale: z.number() });
+
 /** A recipe whose autoencoder is trained here, not published. */
 export type TrainedAutoencoder = AutoencoderRecipe & { readonly training: NonNullable<AutoencoderRecipe["training"]> };
 
@@ -94,7 +99,7 @@ export interface StoredAutoencoder {
  * which the recipe describes. Reads no weights.
  *
  * @param data the whole image set
- * @throws {Problem} naming the first key in which they differ, or the file that is missing
+ * @throws {Problem} naming the first key in which they differ, or the file that is missing or damaged
  */
 export async function findAutoencoder(
   recipe: AutoencoderRecipe,
@@ -122,7 +127,8 @@ export async function findAutoencoder(
         "with `deno task autoencoder`, or name another folder in autoencoder.pretrained",
     );
   }
-  const card = JSON.parse(await readText(files.card)) as AutoencoderCard;
+  const restore = `restore it, or train the autoencoder again with \`deno task autoencoder\``;
+  const card = await readJson(files.card, (json) => cardForm.parse(json), restore);
   if (card.weights !== weights) {
     throw new Problem(`Cannot use ${pretrained}: card.json describes other weights than it holds; restore both`);
   }

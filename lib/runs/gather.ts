@@ -7,8 +7,8 @@ import { pairedDifferences } from "../results/paired.ts";
 import type { StageFigures } from "./cell.ts";
 import type { RowPlan, StudentPlan, TeacherPlan } from "./plan.ts";
 import { flowOf, velocityOf } from "./recipe_models.ts";
+import { trainingLoss } from "./losses.ts";
 import { readStage } from "./stages.ts";
-import { trainingLoss } from "./student.ts";
 import type { Splits } from "./workbench.ts";
 
 /** What the stages of some rows measured, by `figureKey`, in recipe order: rows, checkpoints, solvers, guidance. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { exists, readText, writeFileAtomic } from "../core/files.ts";
+import { writeFileAtomic } from "../core/files.ts";
+import { readJsonIfSound } from "../core/json.ts";
 import { createRng, type Rng } from "../core/rng.ts";
 import { withProgress } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
@@ -27,6 +28,7 @@ import type { RowPlan } from "./plan.ts";
 import { flowOf, velocityOf } from "./recipe_models.ts";
 import type { Run } from "./run.ts";
 import { writeStageFigures } from "./stage_figures.ts";
+import { measurementsForm } from "./stage_forms.ts";
 
 /** Two models that are timed against each other, and how. */
 export interface LatencyInputs {
@@ -151,8 +153,9 @@ export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, 
     for (const kind of guidance) {
       for (const batch of batches) {
         const file = join(folder, `${kind}-batch-${batch}.json`);
-        if (!await exists(file)) {
-          const measured = await measureLatency({
+        let measured = await readJsonIfSound(file, (json) => measurementsForm.parse(json));
+        if (!measured) {
+          measured = await measureLatency({
             ...models,
             guidance: kind,
             guidanceWeight,
@@ -163,7 +166,7 @@ export async function timeRow({ bench, recipe, signal }: Run, { row }: RowPlan, 
           });
           await writeFileAtomic(file, JSON.stringify(measured));
         }
-        Object.assign(figures, JSON.parse(await readText(file)));
+        Object.assign(figures, measured);
       }
     }
     await writeStageFigures(folder, { figures });

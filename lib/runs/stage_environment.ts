@@ -1,5 +1,7 @@
 import { join } from "node:path";
-import { exists, readText, writeFileAtomic } from "../core/files.ts";
+import { z } from "zod";
+import { exists, writeFileAtomic } from "../core/files.ts";
+import { readJson } from "../core/json.ts";
 import { say } from "../core/terminal.ts";
 import type { Engine } from "../engine/types.ts";
 import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
@@ -8,6 +10,7 @@ import type { StagePlan } from "./stages.ts";
 /** Where environments of stages, and of results that are not committed, are described by their hash. */
 export const environmentsFolder = ".nfm/environments";
 const noteFile = "environments.json";
+const noteForm = z.array(z.string());
 
 /** The hash of this machine with the engine that is open, as provenance has it. */
 export async function environmentOf(engine: Engine): Promise<string> {
@@ -19,10 +22,12 @@ export async function environmentOf(engine: Engine): Promise<string> {
  * it was begun in another: engines and processors round differently.
  *
  * @returns all that it was made in, in order
+ * @throws {Problem} when what was noted before is damaged
  */
 export async function noteEnvironment(plan: StagePlan, environment: string): Promise<readonly string[]> {
   const path = join(plan.folder, noteFile);
-  const before: string[] = await exists(path) ? JSON.parse(await readText(path)) : [];
+  const forget = "remove it, and the result will not say where it was begun";
+  const before = await exists(path) ? await readJson(path, (json) => noteForm.parse(json), forget) : [];
   if (before.at(-1) === environment) return before;
   if (before.length > 0) {
     say(

@@ -1,10 +1,13 @@
 import { join } from "node:path";
+import { z } from "zod";
 import { firstDifference } from "../core/difference.ts";
-import { exists, readText, writeFileAtomic } from "../core/files.ts";
+import { exists, fileFault, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
+import { readJson, readJsonIfSound } from "../core/json.ts";
 import { Problem } from "../core/problem.ts";
 import { lock } from "./lock.ts";
 import { noteEnvironment } from "./stage_environment.ts";
+import { stageForms } from "./stage_forms.ts";
 
 /** One step of a run whose result is kept under the hash of everything that made it. */
 export interface Stage {
@@ -53,17 +56,26 @@ export interface PlanOptions {
   readonly root?: string;
 }
 
-/** Looks up a stage. */
+/** Looks up a stage. One whose mark is damaged is not done: it is made again from what it has. */
 export async function planStage(stage: Stage, options: PlanOptions = {}): Promise<StagePlan> {
   const { forced = false, scope = "", root = stagesFolder } = options;
   const id = hashOf(stage.key).slice(0, 16);
   const folder = join(root, stage.kind, id);
   const last = join(root, "last", scope, `${stage.name.replace(/[^\p{L}\p{N}.+=-]+/gu, "-")}.json`);
   const plan = (done: boolean, reason: string): StagePlan => ({ stage, id, folder, last, done, reason });
-  if (await exists(join(folder, doneFile))) return forced ? plan(false, "forced") : plan(true, "unchanged");
+  if (forced && await exists(join(folder, doneFile))) return plan(false, "forced");
+  if (await readDone(folder)) return plan(true, "unchanged");
   if (await exists(folder)) return plan(false, "begun before, goes on from there");
-  if (!await exists(last)) return plan(false, "not made yet");
-  return plan(false, whyAgain(JSON.parse(await readText(last)), stage.key));
+  const madeLast = await readJsonIfSound(last, (json) => keyForm.parse(json));
+  return plan(false, madeLast ? whyAgain(madeLast, stage.key) : "not made yet");
+}
+
+const keyForm = z.record(z.string(), z.unknown()), secondsForm = z.number().nonnegative();
+const doneForm = z.object({ seconds: secondsForm });
+
+/** What says that a stage is done; `undefined` where nothing does. */
+async function readDone(folder: string): Promise<{ readonly seconds: number } | undefined> {
+  return await readJsonIfSound(join(folder, doneFile), (json) => doneForm.parse(json));
 }
 
 function whyAgain(last: unknown, key: unknown): string {
@@ -85,28 +97,30 @@ export interface StageOptions {
  * Runs `make` in the stage's folder unless its result is there, and marks it
  * done afterwards. A forced stage starts from an empty folder, once a process;
  * an interrupted one keeps what it had (checkpoints), so that `make` can go on.
+ *
+ * @throws {Problem} exit code 73 when another process makes it, 74 when the folder refuses; and as `make` does
  */
 export async function runStage(
   plan: StagePlan,
   make: (folder: string) => Promise<void>,
   { environment, noteEverySeconds = 60 }: StageOptions = {},
 ): Promise<{ readonly seconds: number; readonly skipped: boolean }> {
-  const kept = async () => ({
-    seconds: JSON.parse(await readText(join(plan.folder, doneFile))).seconds as number,
-    skipped: true,
+  const kept = plan.done && await readDone(plan.folder);
+  if (kept) return { seconds: kept.seconds, skipped: true };
+  await Deno.mkdir(plan.folder, { recursive: true }).catch((error) => {
+    throw fileFault("write", plan.folder, error);
   });
-  if (plan.done) return await kept();
-  await Deno.mkdir(plan.folder, { recursive: true });
   using _lock = await lock(join(plan.folder, "lock"), plan.stage.name);
   // Two rows, or another run, may have made the same thing since this was planned.
   const forced = plan.reason === "forced" && !begunAgain.has(plan.folder);
-  if (!forced && await exists(join(plan.folder, doneFile))) return await kept();
+  const meanwhile = !forced && await readDone(plan.folder);
+  if (meanwhile) return { seconds: meanwhile.seconds, skipped: true };
   if (forced || await exists(join(plan.folder, clearingFile))) await clear(plan.folder);
   if (forced) begunAgain.add(plan.folder);
   const environments = environment && await noteEnvironment(plan, await environment());
   // Time spent before an interruption counts: the figure is the cost of the stage, not of its last piece.
   const spentFile = join(plan.folder, "seconds.json");
-  const before = await exists(spentFile) ? Number(await readText(spentFile)) : 0;
+  const before = await readJsonIfSound(spentFile, (json) => secondsForm.parse(json)) ?? 0;
   const started = performance.now();
   const seconds = () => before + (performance.now() - started) / 1000;
   const note = () => writeFileAtomic(spentFile, String(seconds()));
@@ -142,7 +156,12 @@ async function clear(folder: string): Promise<void> {
   }
 }
 
-/** What a stage left in a JSON file. */
-export async function readStage<Value>(plan: StagePlan, file: string): Promise<Value> {
-  return JSON.parse(await readText(join(plan.folder, file)));
+/**
+ * What a stage left in a JSON file.
+ *
+ * @throws {Problem} when the file is missing or damaged, with what to remove
+ */
+export async function readStage<Value>(plan: StagePlan, file: keyof typeof stageForms): Promise<Value> {
+  const check = (json: unknown) => stageForms[file].parse(json) as Value;
+  return await readJson(join(plan.folder, file), check, `remove ${plan.folder} to make it again`);
 }

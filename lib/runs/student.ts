@@ -6,12 +6,10 @@ import { bindVelocity } from "../models/bind.ts";
 import type { VelocityDefinition, VelocityModel } from "../models/types.ts";
 import type { StudentRecipe } from "../recipes/types.ts";
 import { flowMatchingLoss } from "../training/flow_matching.ts";
-import { meanLoss, readLossLog } from "../training/loss_log.ts";
 import { studentBatches } from "../training/student_batches.ts";
 import { readWeights } from "../training/weights.ts";
-import { stepsFor } from "../training/steps.ts";
 import { velocityOf } from "./recipe_models.ts";
-import { keptAverage, lossLog, train } from "./train.ts";
+import { keptAverage, train } from "./train.ts";
 
 // One a definition, so that what the engine recorded for it serves every row and seed.
 const losses = new WeakMap<VelocityDefinition, ReturnType<typeof flowMatchingLoss>>();
@@ -70,10 +68,4 @@ export async function loadStudent(
   const { flat } = await readWeights(keptAverage(folder, checkpoint, recipe.training.batch), definition.specs);
   const vector = tf.tensor1d(flat);
   return { model: bindVelocity(definition, vector), dispose: () => vector.dispose() };
-}
-
-/** The mean training loss over the last tenth of the steps up to a checkpoint. */
-export async function trainingLoss(recipe: StudentRecipe, folder: string, checkpoint: number): Promise<number> {
-  const records = await readLossLog(lossLog(folder));
-  return meanLoss(records.slice(0, stepsFor(checkpoint, recipe.training.batch)));
 }

@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertGreater, assertLess, assertNotEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { createRng } from "../../lib/core/rng.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
@@ -105,6 +113,16 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
+});
+
+Deno.test("openFeatureArtifact names a damaged card, and what to do", async () => {
+  const folder = await Deno.makeTempDir(), path = `${folder}/card.json`;
+  for (const damage of ["", '{"data": "quad', "null", "{}"]) {
+    await Deno.writeTextFile(path, damage);
+    const refused = assertRejects(() => openFeatureArtifact(folder, quadrants(1, 8)), Problem, `Cannot read ${path}: `);
+    assertStringIncludes((await refused).message, "; restore it, or train the network again with `deno task features`");
+  }
+  await Deno.remove(folder, { recursive: true });
 });
 
 function mean(values: readonly number[]): number {

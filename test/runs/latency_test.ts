@@ -9,9 +9,11 @@ import { initialize } from "../../lib/nn/parameters.ts";
 import type { NormalizingFlow, VelocityModel } from "../../lib/models/types.ts";
 import { parseFigureKey } from "../../lib/results/figures.ts";
 import { loadRecipe } from "../../lib/recipes/load.ts";
-import { planRows } from "../../lib/runs/plan.ts";
+import { rowRecipes } from "../../lib/recipes/rows.ts";
+import { planRows, type RowPlan } from "../../lib/runs/plan.ts";
+import type { Run } from "../../lib/runs/run.ts";
 import { outlineSplits } from "../../lib/runs/workbench.ts";
-import { type LatencyInputs, measureLatency } from "../../lib/runs/latency.ts";
+import { type LatencyInputs, measureLatency, timeRow } from "../../lib/runs/latency.ts";
 import { testOnEngines } from "../engines.ts";
 
 beQuiet();
@@ -135,4 +137,29 @@ testOnEngines("times are kept for the engine, device and threads that they were 
   const plans = await planRows(recipe, options, splits);
   const { version, device, threads } = await openEngine(engine);
   for (const { latency } of plans) assertEquals(latency!.stage.key["on"], { version, device, threads });
+});
+
+Deno.test("timeRow() takes what an interrupted run measured, and measures again what is damaged", async () => {
+  await openEngine("wasm");
+  const { recipe } = await loadRecipe("table8", "quick"), row = rowRecipes(recipe)[0]!;
+  const evaluation = {
+    ...recipe.evaluation,
+    guidance: ["unguided"],
+    latency: { ...recipe.evaluation.latency!, batches: [1], repeats: 1 },
+  };
+  const run = { bench: { train: { shape, classes } }, recipe: { evaluation }, signal: common.signal } as unknown as Run;
+  const teacher = { ...row.teacher, model: { kind: "tarflow", patch: 4, width: 8, headWidth: 4, blocks: [1, 1] } };
+  const student = { ...row.student, model: { kind: "sit", patch: 4, width: 8, depth: 1, heads: 2 } };
+  const small = { row: { ...row, teacher, student } } as unknown as RowPlan;
+  const folder = await Deno.makeTempDir();
+  const namesAfter = async (kept: string) => {
+    await Deno.writeTextFile(`${folder}/unguided-batch-1.json`, kept);
+    await timeRow(run, small, folder);
+    return Object.keys(JSON.parse(await Deno.readTextFile(`${folder}/figures.json`)).figures);
+  };
+  const measured = await namesAfter("");
+  assertEquals(measured[0], `${row.name} teacher / unguided / secondsBatch1`);
+  for (const damage of ["null", '{"a": 1}', '{"a": {"value": 1']) assertEquals(await namesAfter(damage), measured);
+  assertEquals(await namesAfter('{"kept": {"value": 1, "sampleCount": 1}}'), ["kept"]);
+  await Deno.remove(folder, { recursive: true });
 });

@@ -185,6 +185,10 @@ Deno.test("findAutoencoder refuses another recipe's, naming the first difference
   const card = join(recipe.pretrained, "card.json");
   await Deno.writeTextFile(card, (await Deno.readTextFile(card)).replace(/"weights": "./, '"weights": "x'));
   await refused(recipe, data, "card.json describes other weights");
+  for (const damage of ["", "null", '{"weights": 1}']) {
+    await Deno.writeTextFile(card, damage);
+    await refused(recipe, data, `Cannot read ${card}: `);
+  }
   await refused({ ...recipe, pretrained: "nowhere" }, data, "There is no autoencoder in nowhere: train one with");
 });
 

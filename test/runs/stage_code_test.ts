@@ -20,6 +20,7 @@ const root = new URL("../../lib/", import.meta.url);
 const apart: Readonly<Record<string, string>> = {
   "core/files.ts": "writes and reads files whole",
   "core/hash.ts": "identifies",
+  "core/json.ts": "reads JSON and checks its form",
   "core/problem.ts": "errors",
   "core/terminal.ts": "prints",
   "core/turn.ts": "lets signals run",

@@ -4,7 +4,8 @@ import { Problem } from "../../lib/core/problem.ts";
 import { planStage, readStage, runStage } from "../../lib/runs/stages.ts";
 
 const stage = (key: Record<string, unknown>) => ({ kind: "student", name: "student NFM seed 0", key } as const);
-const make = async (folder: string) => await Deno.writeTextFile(`${folder}/value.json`, "7");
+const make = async (folder: string) => await Deno.writeTextFile(`${folder}/facts.json`, '{"value":7}');
+const damages = ['{"seconds": 1', "", "null", '{"seconds": "x"}', "text"];
 
 async function inFolder(test: (root: string) => Promise<void>) {
   const root = await Deno.makeTempDir();
@@ -41,7 +42,7 @@ Deno.test("planStage() says why a stage must run, and runStage() keeps it for th
     assertEquals([again.done, again.reason], [true, "unchanged"]);
     const untouched = () => Promise.reject(new Error("a finished stage ran again"));
     assertEquals((await runStage(again, untouched)).skipped, true);
-    assertEquals(await readStage<number>(again, "value.json"), 7);
+    assertEquals(await readStage(again, "facts.json"), { value: 7 });
 
     const other = await planStage({ ...stage({ student: { width: 64 }, code: "a" }), name: "student η=0.2" }, { root });
     assertEquals(other.done, true, "another row, or experiment, that agrees in the key shares the result");
@@ -185,4 +186,85 @@ Deno.test("runStage() refuses a stage that another process is making, and names 
     await holder.status;
     await reader.cancel();
     assertEquals((await runStage(plan, make)).skipped, false, "the lock went with the process");
+  }));
+
+Deno.test("a stage whose mark is damaged is not done, and goes on from what it has", () =>
+  inFolder(async (root) => {
+    const key = stage({ seed: 7 }), { folder } = await planStage(key, { root });
+    await runStage(await planStage(key, { root }), make);
+    for (const damage of damages) {
+      const planned = await planStage(key, { root });
+      assertEquals(planned.reason, "unchanged");
+      await Deno.writeTextFile(`${folder}/done.json`, damage);
+      assertEquals((await planStage(key, { forced: true, root })).reason, "forced");
+      const plan = await planStage(key, { root });
+      assertEquals([plan.done, plan.reason], [false, "begun before, goes on from there"], damage);
+      // The same where it was damaged after it was looked up.
+      const { skipped, seconds } = await runStage(damage === "" ? planned : plan, async () => {
+        assertEquals(await readStage(plan, "facts.json"), { value: 7 });
+      });
+      assertEquals([skipped, seconds > 0], [false, true], damage);
+    }
+  }));
+
+Deno.test("damaged notes of what was made last, and of the time it took so far, are as none", () =>
+  inFolder(async (root) => {
+    for (const [seed, damage] of damages.entries()) {
+      const plan = await planStage(stage({ seed }), { root });
+      await Deno.mkdir(plan.folder, { recursive: true });
+      await Deno.writeTextFile(`${plan.folder}/seconds.json`, damage);
+      await runStage(plan, make);
+      assertGreater(JSON.parse(await Deno.readTextFile(`${plan.folder}/done.json`)).seconds, 0);
+      await Deno.writeTextFile(plan.last, damage === damages[3] ? "[]" : damage);
+      assertEquals((await planStage(stage({ seed: -1 }), { root })).reason, "not made yet", damage);
+    }
+  }));
+
+Deno.test("readStage() names a damaged file and what to remove; what is no number stays none", () =>
+  inFolder(async (root) => {
+    const plan = await planStage(stage({ seed: 8 }), { root });
+    await runStage(plan, make);
+    for (const file of ["facts.json", "figures.json"] as const) {
+      for (const damage of [undefined, ...damages]) {
+        const path = `${plan.folder}/${file}`;
+        if (damage === undefined) await Deno.remove(path).catch(() => {});
+        else await Deno.writeTextFile(path, damage);
+        const { message } = await assertRejects(() => readStage(plan, file), Problem, `Cannot read ${path}: `);
+        assertStringIncludes(message, `; remove ${plan.folder} to make it again`);
+      }
+    }
+    const figures = { a: { value: NaN, sampleCount: 2 }, b: { value: 1, standardError: 0.5, sampleCount: 2 } };
+    const probes = [{ weight: 1, value: null }];
+    await Deno.writeTextFile(
+      `${plan.folder}/figures.json`,
+      JSON.stringify({ figures, search: { weight: 1, probes } }),
+    );
+    assertEquals(await readStage(plan, "figures.json"), { figures, search: { weight: 1, probes } });
+  }));
+
+Deno.test("a damaged note of environments is named before the stage goes on", () =>
+  inFolder(async (root) => {
+    const plan = await planStage(stage({ seed: 9 }), { root }), note = `${plan.folder}/environments.json`;
+    await Deno.mkdir(plan.folder, { recursive: true });
+    const options = { environment: () => Promise.resolve("aaaa") };
+    for (const damage of damages) {
+      await Deno.writeTextFile(note, damage);
+      await assertRejects(() => runStage(plan, make, options), Problem, `Cannot read ${note}: `);
+    }
+    await Deno.remove(note);
+    assertEquals((await runStage(plan, make, options)).skipped, false);
+  }));
+
+Deno.test("a place where stages cannot be kept is named", () =>
+  inFolder(async (root) => {
+    await Deno.writeTextFile(`${root}/plain`, "");
+    await Deno.symlink(`${root}/nowhere`, `${root}/dangling`);
+    const locked = await planStage(stage({}), { root });
+    await Deno.mkdir(`${locked.folder}/lock`, { recursive: true });
+    for (const [place, named] of [["plain", "student"], ["dangling", "student"], ["", "lock"]] as const) {
+      const plan = await planStage(stage({}), { root: `${root}/${place}` });
+      const { message, exitCode } = await assertRejects(() => runStage(plan, make), Problem, "Cannot write ");
+      assertStringIncludes(message, named);
+      assertEquals([exitCode, message.includes("\n")], [74, false], message);
+    }
   }));

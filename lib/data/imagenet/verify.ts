@@ -1,12 +1,14 @@
 import { join } from "node:path";
-import { exists, readText, writeFileAtomic } from "../../core/files.ts";
+import { z } from "zod";
+import { writeFileAtomic } from "../../core/files.ts";
 import { hashFile } from "../../core/hash.ts";
+import { readJsonIfSound } from "../../core/json.ts";
 import { Problem } from "../../core/problem.ts";
 import { withProgress } from "../../core/terminal.ts";
 import { type Manifest, pixelsFile } from "./prepared.ts";
 
 /** Size and time of change of each file of pixels when its digest was last found right. */
-type Stamps = Readonly<Record<string, readonly [size: number, changed: number]>>;
+const stampsForm = z.record(z.string(), z.tuple([z.number(), z.number()]));
 
 /**
  * Compares every file of pixels with the manifest. A file that has not changed
@@ -16,7 +18,7 @@ type Stamps = Readonly<Record<string, readonly [size: number, changed: number]>>
  */
 export async function verifyPixels(folder: string, { chunks }: Manifest): Promise<void> {
   const stampFile = join(folder, "verified.json");
-  const stamps: Stamps = await exists(stampFile) ? JSON.parse(await readText(stampFile)) : {};
+  const stamps = await readJsonIfSound(stampFile, (json) => stampsForm.parse(json)) ?? {};
   const now: Record<string, readonly [number, number]> = {};
   const changed: number[] = [];
   for (const chunk of chunks.keys()) {

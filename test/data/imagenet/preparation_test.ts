@@ -205,6 +205,21 @@ Deno.test("prepared pixels that changed or went are named before training starts
   });
 });
 
+Deno.test("stamps of verification that are damaged are as none: the pixels are verified again", async () => {
+  await withFolder(async (folder) => {
+    await layOut.folder(join(folder, "data"), small);
+    const { digest } = await load(folder);
+    const stamps = join(setFolder(recipe(folder, { expect }), "train"), "verified.json");
+    await load(folder);
+    const sound = await Deno.readTextFile(stamps);
+    for (const damage of [sound.slice(0, -4), "", "null", '{"0": 1}']) {
+      await Deno.writeTextFile(stamps, damage);
+      assertEquals((await load(folder)).digest, digest);
+      assertEquals(await Deno.readTextFile(stamps), sound);
+    }
+  });
+});
+
 Deno.test("a source that changed since the preparation is told, and one that is gone is not needed", async () => {
   await withFolder(async (folder) => {
     const root = join(folder, "data");
