@@ -1,5 +1,5 @@
+import { parseJson } from "../core/json.ts";
 import * as z from "zod";
-import { parseJson } from "./json.ts";
 
 const spread = { low: z.number(), median: z.number(), high: z.number() };
 

@@ -2,9 +2,9 @@ import { cpus, totalmem } from "node:os";
 import { z } from "zod";
 import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
+import { parseJson } from "../core/json.ts";
 import { cpuFlags } from "../engine/device.ts";
 import type { Engine } from "../engine/types.ts";
-import { parseJson } from "./json.ts";
 
 /** What computed: everything that can change the last digits of a figure besides recipe and code. */
 export interface Environment {

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { readText, writeFileAtomic } from "../core/files.ts";
 import { Problem } from "../core/problem.ts";
+import { parseJson } from "../core/json.ts";
 import type { Measurement, MetricInfo } from "../metrics/types.ts";
-import { parseJson, runAgain } from "./json.ts";
+import { runAgain } from "./json.ts";
 import { fixed, round } from "./rounding.ts";
 
 /** One figure of a table: a mean over seeds where there are several. */

@@ -1,5 +1,3 @@
-export { parseJson } from "../core/json.ts";
-
 /** A map as JSON text, a member a line, for git to compare. */
 export function memberLines(members: Readonly<Record<string, unknown>>): string {
   const lines = Object.entries(members).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`);

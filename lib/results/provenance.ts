@@ -2,9 +2,10 @@ import { z } from "zod";
 import { readText, writeFileAtomic } from "../core/files.ts";
 import { git } from "../core/git.ts";
 import { hashOf } from "../core/hash.ts";
+import { parseJson } from "../core/json.ts";
 import type { Engine } from "../engine/types.ts";
 import { describeEnvironment, recordEnvironment } from "./environment.ts";
-import { parseJson, runAgain } from "./json.ts";
+import { runAgain } from "./json.ts";
 
 /** When, where and from what a result came: the part that changes with every run. */
 export interface Provenance {
