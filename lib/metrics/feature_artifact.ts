@@ -1,5 +1,5 @@
 import { stringify } from "@std/yaml";
-import { readText, writeFileAtomic } from "../core/files.ts";
+import { exists, readText, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { createRng } from "../core/rng.ts";
@@ -41,6 +41,13 @@ const files = { weights: "features.safetensors", recipe: "recipe.yaml", card: "c
 /** Where the committed network for `data` lies, from the project's root: `results/features/fashion-mnist-16`. */
 export function featureFolder({ kind, size }: FeatureRecipe["data"]): string {
   return `results/features/${kind.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}-${size}`;
+}
+
+/** Whether `folder` keeps a network that this very recipe made. */
+export async function keepsFeatureArtifact(folder: string, recipe: FeatureRecipe): Promise<boolean> {
+  const [weights, card] = [`${folder}/${files.weights}`, `${folder}/${files.card}`];
+  if (!await exists(weights) || !await exists(card)) return false;
+  return (JSON.parse(await readText(card)) as FeatureCard).recipeHash === hashOf(recipe);
 }
 
 /**
