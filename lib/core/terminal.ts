@@ -1,4 +1,5 @@
 import * as cliProgress from "cli-progress";
+import { barLine } from "./bar_line.ts";
 
 // The package has no types: this much of it is used.
 interface Bar {
@@ -6,9 +7,12 @@ interface Bar {
   update(value: number, payload: { readonly note: string }): void;
   stop(): void;
 }
-type Formatter = (options: unknown, state: { value: number; progress: number }, payload: { note: string }) => string;
-const { Format, SingleBar } = cliProgress as unknown as {
-  readonly Format: { BarFormat(fraction: number, options: unknown): string };
+type Formatter = (
+  options: unknown,
+  state: { value: number; progress: number; maxWidth: number },
+  payload: { note: string },
+) => string;
+const { SingleBar } = cliProgress as unknown as {
   readonly SingleBar: new (options: Readonly<Record<string, unknown>>) => Bar;
 };
 
@@ -114,14 +118,12 @@ const standardError: ProgressStream = {
 function bar(label: string, total: number, unit: string): Progress {
   const started = performance.now();
   let first: number | undefined;
-  const format: Formatter = (options, { value, progress: fraction }, { note }) => {
+  const format: Formatter = (_options, { value, progress: fraction, maxWidth }, { note }) => {
     const rate = (value - (first ?? 0)) / ((performance.now() - started) / 1000);
-    return `${label} ${Format.BarFormat(fraction, options)} ${state(value, total, unit, rate)}${
-      note ? `, ${note}` : ""
-    }`;
+    return barLine({ label, fraction, state: state(value, total, unit, rate), note }, maxWidth);
   };
-  const shape = { barsize: 24, barCompleteChar: "█", barIncompleteChar: "░" };
-  const shown = new SingleBar({ format, ...shape, hideCursor: true, fps: 4, linewrap: false });
+  // The line fits, and the cursor stays: a process that is killed leaves nothing of the terminal to be put right.
+  const shown = new SingleBar({ format, fps: 4, hideCursor: false, linewrap: true });
   shown.start(total, 0, { note: "" });
   return {
     update(done, note = "") {

@@ -1,8 +1,8 @@
 import { stringify } from "@std/yaml";
 import { z } from "zod";
-import { writeFileAtomic } from "../core/files.ts";
+import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
-import { readJson } from "../core/json.ts";
+import { readJson, readJsonIfSound } from "../core/json.ts";
 import { Problem } from "../core/problem.ts";
 import { createRng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
@@ -58,6 +58,13 @@ export function featureFolder({ kind, size }: FeatureRecipe["data"]): string {
   return `results/features/${kind.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}-${size}`;
 }
 
+/** Whether `folder` keeps a network that this very recipe made. */
+export async function keepsFeatureArtifact(folder: string, recipe: FeatureRecipe): Promise<boolean> {
+  if (!await exists(`${folder}/${files.weights}`)) return false;
+  const card = await readJsonIfSound(`${folder}/${files.card}`, (json) => cardForm.parse(json));
+  return card?.recipeHash === hashOf(recipe);
+}
+
 /**
  * Trains a feature network by `recipe`, measures it and writes weights, recipe and card into `folder`.
  *
@@ -102,13 +109,13 @@ export async function openFeatureArtifact(
   folder: string,
   train: Dataset,
 ): Promise<{ readonly network: Classifier; readonly card: FeatureCard }> {
-  const restore = "restore it, or train the network again with `deno task features`";
+  const restore = "restore it, or train the network again with `deno task features EXPERIMENT`";
   const card = await readJson(`${folder}/${files.card}`, (json) => cardForm.parse(json), restore);
   if (card.trainDigest !== train.digest) {
     throw new Problem(
       `Cannot measure ${train.name} with ${folder}: its feature network was trained on ${card.data} ` +
         `(digest ${card.trainDigest.slice(0, 12)}, these images have ${train.digest.slice(0, 12)}); ` +
-        "name another folder in features.pretrained, or train one with `deno task features`",
+        "name another folder in features.pretrained, or train one with `deno task features EXPERIMENT`",
     );
   }
   const network = await loadFeatureNetwork(`${folder}/${files.weights}`);

@@ -28,6 +28,13 @@ export interface TrainingProgress {
   readonly loss: number;
 }
 
+const batchOf = (size: number, { batchSize }: FeatureTraining): number => Math.min(batchSize, size);
+
+/** Optimizer steps of a training on `size` images. */
+export function trainingSteps(size: number, options: FeatureTraining): number {
+  return options.epochs * Math.floor(size / batchOf(size, options));
+}
+
 /**
  * Trains a network to tell the classes of `dataset`, by cross-entropy. The
  * same key gives the same network on the same engine and machine.
@@ -47,8 +54,7 @@ export async function trainFeatureNetwork(
     );
   }
   const { shape, classes } = dataset;
-  const batchSize = Math.min(options.batchSize, dataset.size);
-  const stepsPerEpoch = Math.floor(dataset.size / batchSize), steps = options.epochs * stepsPerEpoch;
+  const batchSize = batchOf(dataset.size, options), steps = trainingSteps(dataset.size, options);
   const specs = featureParameters(shape, classes);
   const { learningRate, weightDecay, emaDecay } = options;
   const trainer = createTrainer({
@@ -68,7 +74,7 @@ export async function trainFeatureNetwork(
   try {
     for (let epoch = 0; epoch < options.epochs; epoch++) {
       const order = rng.fork("order").at(epoch).permutation(dataset.size);
-      for (let k = 0; k < stepsPerEpoch; k++) {
+      for (let k = 0; k < steps / options.epochs; k++) {
         const batch = await readBatch(dataset, order.subarray(k * batchSize, (k + 1) * batchSize));
         const { loss } = await trainer.train(batch);
         tf.dispose({ ...batch });

@@ -5,7 +5,7 @@ import { firstDifference } from "../core/difference.ts";
 import { exists, readText } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { readJson } from "../core/json.ts";
-import { Problem } from "../core/problem.ts";
+import { attempt, Problem } from "../core/problem.ts";
 import type { Dataset } from "../data/types.ts";
 import * as references from "../models/references.ts";
 import type { AutoencoderDefinition } from "../models/types.ts";
@@ -55,6 +55,7 @@ interface ReconstructionCard {
 
 /** What is read of a card. */
 const cardForm = z.object({ weights: z.string(), scale: z.number() });
+type KeptCard = z.infer<typeof cardForm>;
 
 /** A recipe whose autoencoder is trained here, not published. */
 export type TrainedAutoencoder = AutoencoderRecipe & { readonly training: NonNullable<AutoencoderRecipe["training"]> };
@@ -95,6 +96,36 @@ export interface StoredAutoencoder {
 }
 
 /**
+ * Makes sure that the autoencoder kept in a recipe's folder is the one which the recipe describes.
+ *
+ * @param data the whole image set
+ * @param weights SHA-256 of the weights there
+ * @throws {Problem} naming the first key in which they differ, or the file that is missing or damaged
+ */
+async function checkTrained(recipe: TrainedAutoencoder, data: DataRecipe, weights: string): Promise<KeptCard> {
+  const files = autoencoderFiles(recipe), { pretrained } = recipe;
+  const made = parse(await readText(files.recipe)) as Record<string, unknown>;
+  const now = autoencoderRecipe(recipe, data);
+  if (hashOf(made) !== hashOf(now)) {
+    throw new Problem(
+      `The autoencoder in ${pretrained} was made by another recipe (${firstDifference(made, now)}): train this one ` +
+        "with `deno task autoencoder EXPERIMENT`, or name another folder in autoencoder.pretrained",
+    );
+  }
+  const restore = "restore it, or train the autoencoder again with `deno task autoencoder EXPERIMENT`";
+  const card = await readJson(files.card, (json) => cardForm.parse(json), restore);
+  if (card.weights === weights) return card;
+  throw new Problem(`Cannot use ${pretrained}: card.json describes other weights than it holds; restore both`);
+}
+
+/** Whether a recipe's folder keeps what this very recipe makes of the whole image set `data`. */
+export async function keepsAutoencoder(recipe: TrainedAutoencoder, data: DataRecipe): Promise<boolean> {
+  const { weights } = autoencoderFiles(recipe);
+  if (!await exists(weights)) return false;
+  return !(await attempt(async () => await checkTrained(recipe, data, await hashFile(weights))) instanceof Problem);
+}
+
+/**
  * Finds the autoencoder that a recipe names and makes sure that it is the one
  * which the recipe describes. Reads no weights.
  *
@@ -111,7 +142,7 @@ export async function findAutoencoder(
     throw new Problem(
       `There is no autoencoder in ${pretrained}: ` +
         (training
-          ? "train one with `deno task autoencoder`"
+          ? "train one with `deno task autoencoder EXPERIMENT`"
           : "put its published weights there as autoencoder.safetensors"),
     );
   }
@@ -119,19 +150,7 @@ export async function findAutoencoder(
   const weights = await hashFile(files.weights);
   const read = () => readFlat(files.weights, definition, recipe);
   if (!training) return { definition, weights, scale: recipe.scale!, read };
-  const made = parse(await readText(files.recipe)) as Record<string, unknown>;
-  const now = autoencoderRecipe({ ...recipe, training }, data);
-  if (hashOf(made) !== hashOf(now)) {
-    throw new Problem(
-      `The autoencoder in ${pretrained} was made by another recipe (${firstDifference(made, now)}): train this one ` +
-        "with `deno task autoencoder`, or name another folder in autoencoder.pretrained",
-    );
-  }
-  const restore = `restore it, or train the autoencoder again with \`deno task autoencoder\``;
-  const card = await readJson(files.card, (json) => cardForm.parse(json), restore);
-  if (card.weights !== weights) {
-    throw new Problem(`Cannot use ${pretrained}: card.json describes other weights than it holds; restore both`);
-  }
+  const card = await checkTrained({ ...recipe, training }, data, weights);
   return { definition, weights, scale: recipe.scale ?? card.scale, read };
 }
 

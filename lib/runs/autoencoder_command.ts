@@ -3,7 +3,8 @@ import { writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { createRng } from "../core/rng.ts";
-import { say, withProgress } from "../core/terminal.ts";
+import { beQuiet, say, withProgress } from "../core/terminal.ts";
+import { interruptible } from "../data/interruptible.ts";
 import type { Dataset } from "../data/types.ts";
 import { tf } from "../engine/mod.ts";
 import { type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
@@ -20,6 +21,7 @@ import {
   autoencoderFiles,
   autoencoderRecipe,
   autoencoderStage,
+  keepsAutoencoder,
   type TrainedAutoencoder,
   trainedWeights,
 } from "./autoencoder.ts";
@@ -34,32 +36,40 @@ import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 /**
  * Trains the autoencoder of a recipe on its whole image set and keeps it under
  * `autoencoder.pretrained`: `autoencoder.safetensors` holds the averaged
- * weights, `recipe.yaml` what made them, `card.json` what they reach.
+ * weights, `recipe.yaml` what made them, `card.json` what they reach. One that
+ * this very recipe has made is left alone, unless `force` is given.
  *
  * @throws {Problem} if the recipe has none to train
  */
 export async function autoencoderCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
-  const trained = trainedOf(recipe), commit = await commitHere();
-  const engine = await openNamedEngine(options);
-  const data = wholeSet(recipe.data), { train, test } = await loadSplits(data);
+  if (options.quiet) beQuiet();
+  const trained = trainedOf(recipe), data = wholeSet(recipe.data), { pretrained } = trained;
+  if (options.force === undefined && await keepsAutoencoder(trained, data)) {
+    return say(`${pretrained}/ is what this recipe makes; --force trains it again`);
+  }
+  if (options.dryRun) return console.log(`would train the autoencoder of ${recipe.experiment} into ${pretrained}/`);
+  const commit = await commitHere(), engine = await openNamedEngine(options);
+  const { train, test } = await loadSplits(data);
   const { network } = await openFeatures(recipe.features, train);
   const plan = await planStage(await autoencoderStage(trained, train, engine.kind), {
     forced: options.force !== undefined,
     scope: "autoencoders",
   });
+  const signal = interruptSignal();
   const { seconds } = await runStage(
     plan,
-    (folder) => trainAutoencoder(trained, train, { folder, identity: { stage: plan.id }, signal: interruptSignal() }),
+    (folder) => trainAutoencoder(trained, train, { folder, identity: { stage: plan.id }, signal }),
     { environment: () => environmentOf(engine) },
   );
-  const card = await keepAutoencoder(trained, data, { train, test }, network, trainedWeights(trained, plan.folder), {
+  const sets = { train: interruptible(train, signal), test: interruptible(test, signal) };
+  const card = await keepAutoencoder(trained, data, sets, network, trainedWeights(trained, plan.folder), {
     engine: `${engine.version} (${engine.kind})`,
     commit,
     code: plan.stage.key["code"],
     seconds: Math.round(seconds),
   });
   const { rms, psnr } = card.test, { frechet } = card.train;
-  say(`written to ${trained.pretrained}/: ${rms} rms of a pixel held out (${psnr} dB), FD ${frechet}`, options);
+  say(`written to ${pretrained}/: ${rms} rms of a pixel held out (${psnr} dB), FD ${frechet}`);
 }
 
 /** Measures trained weights and writes weights, recipe and card into the recipe's folder. */
@@ -119,7 +129,7 @@ async function measure(
         batchSize: 250,
         rng: createRng(0).fork("reconstruction").fork(dataset.split),
         onProgress,
-      }), interruptSignal());
+      }));
   const seen = await of(train), unseen = await of(test);
   const rounded = (x: number) => Number(x.toPrecision(5));
   const cardOf = ({ rms, psnr, frechet }: Reconstruction) => ({

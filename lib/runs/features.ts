@@ -14,7 +14,7 @@ import { codeVersion } from "./code_version.ts";
 import { referenceCode } from "./stage_code.ts";
 
 /** Where statistics of training sets are kept; not under version control. */
-const referencesFolder = ".nfm/references";
+export const referencesFolder = ".nfm/references";
 
 /** A feature network as a caption names it. */
 export interface NamedFeatures {

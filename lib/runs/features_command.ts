@@ -1,38 +1,80 @@
-import { progress, say } from "../core/terminal.ts";
-import { makeFeatureArtifact } from "../metrics/feature_artifact.ts";
-import { featureTraining } from "../metrics/feature_training.ts";
-import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
-import { openFeatures, referenceOf, referencePath } from "./features.ts";
+import { Problem } from "../core/problem.ts";
+import { beQuiet, say, withProgress } from "../core/terminal.ts";
+import { interruptible } from "../data/interruptible.ts";
+import { type FeatureRecipe, keepsFeatureArtifact, makeFeatureArtifact } from "../metrics/feature_artifact.ts";
+import { featureTraining, trainingSteps } from "../metrics/feature_training.ts";
+import type { FeaturesRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { withoutPlaces } from "./data_member.ts";
+import { openFeatures, referenceOf, referencePath, referencesFolder } from "./features.ts";
+import { interruptSignal } from "./interrupt.ts";
 import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 
 /**
  * Trains the feature network of a recipe's data and keeps it under
- * `features.pretrained`. Inception needs no training: what it takes is the
+ * `features.pretrained`; one that this very recipe has made is left alone,
+ * unless `force` is given. Inception needs no training: what it takes is the
  * statistics of the training set, which are kept too.
  */
 export async function featuresCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
-  const engine = await openNamedEngine(options);
-  if (recipe.features.kind === "inception") {
-    const { train } = (await loadSplits(recipe.data)).images;
-    const features = await openFeatures(recipe.features, train);
-    const { count } = await referenceOf(recipe.features, features, train, engine.kind);
-    const where = recipe.features.reference ??
-      await referencePath(recipe.features, features.network, train, engine.kind);
-    return say(
-      `${features.name}: statistics of ${Number.isFinite(count) ? count : "published"} images in ${where}`,
-      options,
+  if (options.quiet) beQuiet();
+  const { features } = recipe;
+  if (features.kind === "inception") await keepStatistics(recipe, features, options);
+  else await keepNetwork(recipe, features.pretrained, options);
+}
+
+async function keepNetwork(recipe: ResolvedRecipe, folder: string, options: RunOptions): Promise<void> {
+  const data = wholeSet(recipe.data), training = featureTraining.parse({});
+  const made: FeatureRecipe = { data: { ...withoutPlaces(data), kind: data.kind }, seed: 0, training };
+  if (options.force === undefined && await keepsFeatureArtifact(folder, made)) {
+    return say(`${folder}/ is what this recipe makes; --force trains it again`);
+  }
+  if (options.dryRun) return console.log(`would train the feature network of ${recipe.experiment} into ${folder}/`);
+  const engine = await openNamedEngine(options), { train, test } = await loadSplits(data), signal = interruptSignal();
+  const sets = { train: interruptible(train, signal), test: interruptible(test, signal) };
+  const { testAccuracy, floor } = await fromTheStart(() =>
+    withProgress(
+      "feature network",
+      trainingSteps(train.size, training),
+      "steps",
+      (onProgress) =>
+        makeFeatureArtifact(
+          folder,
+          made,
+          sets,
+          engine,
+          ({ step, loss }) => onProgress(step, `loss ${loss.toFixed(3)}`),
+        ),
+    )
+  );
+  say(`written to ${folder}/: test accuracy ${testAccuracy}, FD of the test set ${floor.value.toFixed(3)}`);
+}
+
+async function keepStatistics(
+  recipe: ResolvedRecipe,
+  inception: FeaturesRecipe & { readonly kind: "inception" },
+  options: RunOptions,
+): Promise<void> {
+  if (options.dryRun) {
+    return console.log(
+      inception.reference === undefined
+        ? `would keep Inception's statistics of the images of ${recipe.experiment} in ${referencesFolder}/`
+        : `would read the published statistics in ${inception.reference}`,
     );
   }
-  const data = wholeSet(recipe.data);
-  const sets = await loadSplits(data);
-  const made = { data, seed: 0, training: featureTraining.parse({}) };
-  const folder = recipe.features.pretrained;
-  let bar: ReturnType<typeof progress> | undefined;
-  const card = await makeFeatureArtifact(folder, made, sets, engine, ({ step, steps, loss }) => {
-    bar ??= progress("feature network", steps, "steps", options);
-    bar.update(step, `loss ${loss.toFixed(3)}`);
-  });
-  bar?.stop();
-  const { testAccuracy, floor } = card;
-  say(`written to ${folder}/: test accuracy ${testAccuracy}, FD of the test set ${floor.value.toFixed(3)}`, options);
+  const engine = await openNamedEngine(options);
+  const train = interruptible((await loadSplits(recipe.data)).images.train, interruptSignal());
+  const features = await openFeatures(inception, train);
+  const { count } = await fromTheStart(() => referenceOf(inception, features, train, engine.kind));
+  const where = inception.reference ?? await referencePath(inception, features.network, train, engine.kind);
+  say(`${features.name}: statistics of ${Number.isFinite(count) ? count : "published"} images in ${where}`);
+}
+
+/** Says of work that keeps nothing when it is stopped that it has to begin again. */
+async function fromTheStart<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Problem && error.exitCode === 75)) throw error;
+    throw new Problem("Stopped, with nothing kept: the same command starts over", { cause: error, exitCode: 75 });
+  }
 }

@@ -3,9 +3,11 @@ import { stringify } from "@std/yaml";
 import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { attempt, Problem } from "../core/problem.ts";
-import { say } from "../core/terminal.ts";
+import { beQuiet, say, withProgress } from "../core/terminal.ts";
 import * as couplings from "../couplings/mod.ts";
 import type { CouplingKind } from "../couplings/types.ts";
+import { interruptible } from "../data/interruptible.ts";
+import type { Dataset } from "../data/types.ts";
 import { type Engine, tf } from "../engine/mod.ts";
 import { bindFlow } from "../models/bind.ts";
 import { parameterCount } from "../nn/parameters.ts";
@@ -30,12 +32,15 @@ import { openNamedEngine, openSplits, type Splits } from "./workbench.ts";
  * One that this very recipe has made is left alone, unless `force` is given.
  */
 export async function teacherCommand(recipe: ResolvedRecipe, options: RunOptions): Promise<void> {
+  if (options.quiet) beQuiet();
   const rows = rowRecipes(recipe).filter(({ coupling }) => (couplings[coupling.kind] as CouplingKind).usesTeacher);
   const teachers = new Map(rows.map((row) => [row.teacher.pretrained, row]));
   const wanted: RowRecipe[] = [];
   for (const row of teachers.values()) {
     if (options.force === undefined && await isKept(row)) {
-      say(`${row.teacher.pretrained}/ is what this recipe makes; --force trains it again`, options);
+      say(`${row.teacher.pretrained}/ is what this recipe makes; --force trains it again`);
+    } else if (options.dryRun) {
+      console.log(`would train the teacher of ${row.name} into ${row.teacher.pretrained}/`);
     } else {
       wanted.push(row);
     }
@@ -70,8 +75,14 @@ async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, optio
   const vector = tf.tensor1d(flat);
   const flow = bindFlow(definition, vector);
   const inputs = { flow, noiseStd: teacher.noiseStd, batchSize: 250, rng: createRng(0).fork("teacherReport") };
-  const nll = await likelihood({ ...inputs, dataset: splits.train });
-  const nllTest = await likelihood({ ...inputs, dataset: splits.test });
+  const of = (split: Dataset) =>
+    withProgress(
+      `likelihood, ${split.split}`,
+      split.size,
+      "images",
+      (onProgress) => likelihood({ ...inputs, dataset: interruptible(split, interruptSignal()), onProgress }),
+    );
+  const nll = await of(splits.train), nllTest = await of(splits.test);
   vector.dispose();
   const made = await teacherRecipe(row);
   const recipeHash = hashOf(made);
@@ -92,5 +103,5 @@ async function keepTeacher(row: RowRecipe, splits: Splits, engine: Engine, optio
     seconds: Math.round(seconds),
   };
   await writeFileAtomic(join(pretrained, "card.json"), `${JSON.stringify(card, null, 2)}\n`);
-  say(`written to ${pretrained}/: NLL ${card.nllTrain} on the training set, ${card.nllTest} held out`, options);
+  say(`written to ${pretrained}/: NLL ${card.nllTrain} on the training set, ${card.nllTest} held out`);
 }

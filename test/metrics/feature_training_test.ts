@@ -9,11 +9,12 @@ import {
 } from "@std/assert";
 import { Problem } from "../../lib/core/problem.ts";
 import { createRng } from "../../lib/core/rng.ts";
+import { interruptible } from "../../lib/data/interruptible.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
 import type { Dataset } from "../../lib/data/types.ts";
 import { openEngine, tf } from "../../lib/engine/mod.ts";
-import { makeFeatureArtifact, openFeatureArtifact } from "../../lib/metrics/feature_artifact.ts";
-import { accuracyOf, featureTraining, trainFeatureNetwork } from "../../lib/metrics/feature_training.ts";
+import { keepsFeatureArtifact, makeFeatureArtifact, openFeatureArtifact } from "../../lib/metrics/feature_artifact.ts";
+import { accuracyOf, featureTraining, trainFeatureNetwork, trainingSteps } from "../../lib/metrics/feature_training.ts";
 import { classify } from "../../lib/metrics/classifier.ts";
 import { extractFeatures } from "../../lib/metrics/features.ts";
 
@@ -40,7 +41,7 @@ Deno.test({
     await openEngine("native");
     const before = tf.memory().numTensors, losses: number[] = [];
     const network = await trainFeatureNetwork(quadrants(1, 640), training, createRng(0), ({ step, steps, loss }) => {
-      assertEquals([step, steps], [losses.length + 1, 60]);
+      assertEquals([step, steps], [losses.length + 1, trainingSteps(640, training)]);
       losses.push(loss);
     });
     assertEquals([losses.length, tf.memory().numTensors - before], [60, Object.keys(network.parameters).length]);
@@ -97,7 +98,10 @@ Deno.test({
     try {
       const sets = { train: quadrants(1, 640), test: quadrants(2, 400, "test") };
       const recipe = { data: { kind: "quadrants", size: 8 }, seed: 3, training };
+      assertEquals(await keepsFeatureArtifact(folder, recipe), false);
       const made = await makeFeatureArtifact(folder, recipe, sets, engine);
+      assertEquals(await keepsFeatureArtifact(folder, recipe), true);
+      assertEquals(await keepsFeatureArtifact(folder, { ...recipe, seed: 4 }), false);
       assertGreater(made.testAccuracy, 0.95);
       assert(made.floor.value > 0 && made.floor.sampleCount === 400);
       const { network, card } = await openFeatureArtifact(folder, sets.train);
@@ -120,9 +124,37 @@ Deno.test("openFeatureArtifact names a damaged card, and what to do", async () =
   for (const damage of ["", '{"data": "quad', "null", "{}"]) {
     await Deno.writeTextFile(path, damage);
     const refused = assertRejects(() => openFeatureArtifact(folder, quadrants(1, 8)), Problem, `Cannot read ${path}: `);
-    assertStringIncludes((await refused).message, "; restore it, or train the network again with `deno task features`");
+    assertStringIncludes(
+      (await refused).message,
+      "; restore it, or train the network again with `deno task features EXPERIMENT`",
+    );
   }
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test({
+  name: "makeFeatureArtifact stops while it trains and while it measures, and writes nothing",
+  ignore,
+  fn: async () => {
+    await openEngine("native");
+    const folder = await Deno.makeTempDir(), before = tf.memory().numTensors;
+    const sets = { train: quadrants(1, 640), test: quadrants(2, 400, "test") };
+    const recipe = { data: { kind: "quadrants", size: 8 }, seed: 3, training: { ...training, epochs: 1 } };
+    const last = trainingSteps(640, recipe.training);
+    for (const stopAt of [5, last]) {
+      const stop = new AbortController(), heard = (dataset: Dataset) => interruptible(dataset, stop.signal);
+      const steps: number[] = [];
+      const onProgress = ({ step }: { readonly step: number }) => {
+        steps.push(step);
+        if (step === stopAt) setTimeout(() => stop.abort(new Problem("stopped", { exitCode: 75 })));
+      };
+      const stoppable = { train: heard(sets.train), test: heard(sets.test) };
+      await assertRejects(() => makeFeatureArtifact(folder, recipe, stoppable, engine, onProgress), Problem, "stopped");
+      assert(steps.length >= stopAt && steps.length <= last);
+    }
+    assertEquals([await Array.fromAsync(Deno.readDir(folder)), tf.memory().numTensors - before], [[], 0]);
+    await Deno.remove(folder);
+  },
 });
 
 function mean(values: readonly number[]): number {

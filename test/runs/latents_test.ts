@@ -23,6 +23,7 @@ import type { AutoencoderRecipe, DataRecipe } from "../../lib/recipes/types.ts";
 import {
   type AutoencoderCard,
   findAutoencoder,
+  keepsAutoencoder,
   type TrainedAutoencoder,
   trainedWeights,
 } from "../../lib/runs/autoencoder.ts";
@@ -182,9 +183,14 @@ Deno.test("findAutoencoder refuses another recipe's, naming the first difference
     assertRejects(() => findAutoencoder(changed, of, images.train), Problem, said);
   await refused({ ...recipe, training: { ...recipe.training, batch: 16 } }, data, "training.batch was 32, is 16");
   await refused(recipe, { ...data, size: 16 } as DataRecipe, "data.size was 8, is 16");
+  const keeps = (changed: typeof recipe, of = data) => keepsAutoencoder(changed, of);
+  assertEquals(await keeps(recipe), true);
+  assertEquals(await keeps({ ...recipe, training: { ...recipe.training, batch: 16 } }), false);
+  assertEquals(await keeps({ ...recipe, pretrained: "nowhere" }), false);
   const card = join(recipe.pretrained, "card.json");
   await Deno.writeTextFile(card, (await Deno.readTextFile(card)).replace(/"weights": "./, '"weights": "x'));
   await refused(recipe, data, "card.json describes other weights");
+  assertEquals(await keeps(recipe), false);
   for (const damage of ["", "null", '{"weights": 1}']) {
     await Deno.writeTextFile(card, damage);
     await refused(recipe, data, `Cannot read ${card}: `);

@@ -16,6 +16,8 @@ export interface Workspace {
   /** The command line as a person gives it, or another script of the project with `script`. */
   command(args: readonly string[], script?: string): Deno.Command;
   run(...args: string[]): Promise<Finished>;
+  /** The same for a shell. */
+  commandLine(...args: string[]): string;
   remove(): Promise<void>;
 }
 
@@ -28,9 +30,11 @@ export async function openWorkspace(
   for (const name of parts) {
     await Deno.symlink(join(project, name), join(cwd, name));
   }
-  const command: Workspace["command"] = (args, script = join(project, "lib/cli.ts")) =>
+  const cli = join(project, "lib/cli.ts");
+  const deno = (script: string) => ["run", "--quiet", "-A", "--config", join(project, "deno.json"), script];
+  const command: Workspace["command"] = (args, script = cli) =>
     new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", "--config", join(project, "deno.json"), script, ...args],
+      args: [...deno(script), ...args],
       cwd,
       env: { NO_COLOR: "1", ...env(cwd) },
       stdin: "null",
@@ -40,6 +44,7 @@ export async function openWorkspace(
   return {
     cwd,
     command,
+    commandLine: (...args) => [Deno.execPath(), ...deno(cli), ...args].map((word) => `'${word}'`).join(" "),
     run: async (...args) => finished(await command(args).output()),
     remove: () => Deno.remove(cwd, { recursive: true }),
   };
