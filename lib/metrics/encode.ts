@@ -1,5 +1,6 @@
 import { type Tensor, tf } from "../engine/mod.ts";
 import type { Rng } from "../core/rng.ts";
+import { turn } from "../core/turn.ts";
 import { addNoiseByRow } from "../data/add_noise.ts";
 import type { Dataset } from "../data/types.ts";
 import type { NormalizingFlow } from "../models/types.ts";
@@ -64,5 +65,6 @@ export async function encodeRows(
   });
   const [noise, logDeterminant] = await Promise.all(outputs.map((tensor) => tensor.data<"float32">()));
   tf.dispose(outputs);
+  await turn(); // for signals: on the native engine all is computed at once
   return { noise: noise!, logDeterminant: logDeterminant! };
 }

@@ -1,3 +1,4 @@
+import { turn } from "../core/turn.ts";
 import type { Dataset } from "../data/types.ts";
 import { sizeOf } from "../nn/parameters.ts";
 import { accumulateStatistics, type Statistics } from "./statistics.ts";
@@ -77,6 +78,7 @@ async function* featurePasses(
     const features = await network.features(rows);
     rows = new Float32Array(rows.length);
     filled = 0;
+    await turn(); // for signals: on the native engine all is computed at once
     onProgress(done += count);
     return features.subarray(0, count * network.width);
   };

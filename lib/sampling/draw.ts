@@ -1,6 +1,7 @@
 import { type Tensor, tf } from "../engine/mod.ts";
 import { Problem } from "../core/problem.ts";
 import type { Rng } from "../core/rng.ts";
+import { turn } from "../core/turn.ts";
 import type { GuidedField, Sampler } from "./types.ts";
 
 /** Turns a batch of noise and labels into data: a student under a solver, or the teacher. */
@@ -87,6 +88,7 @@ export async function drawSamples(options: DrawOptions): Promise<Drawn> {
       await drawBatch(start, end, rng.fork(`redraw ${again}`));
     }
     requireFinite(broken(), redraws);
+    await turn(); // for signals: on the native engine all is computed at once
     onProgress?.(end);
   }
   return { data, labels, ...(curvature && { curvature }), ...(redrawn > 0 && { redrawn }) };

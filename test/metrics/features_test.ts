@@ -124,6 +124,16 @@ Deno.test("featureStatistics takes pieces of any size one after another, and tel
   network.dispose();
 });
 
+Deno.test("featureStatistics hears a stop between passes, though the engine computes each at once", async () => {
+  await openEngine("auto");
+  const shape = [1, 8, 8] as const, network = randomNetwork(shape), stop = new AbortController();
+  setTimeout(() => stop.abort(new Problem("stopped")));
+  const onProgress = () => stop.signal.throwIfAborted();
+  const images = randomImages(20 * network.batch, shape);
+  await assertRejects(() => featureStatistics(network, images, { onProgress }), Problem, "stopped");
+  network.dispose();
+});
+
 Deno.test("loadFeatureNetwork reads back what saveFeatureNetwork wrote, and nothing else", async () => {
   await openEngine("wasm");
   const folder = await Deno.makeTempDir();
@@ -140,7 +150,7 @@ Deno.test("loadFeatureNetwork reads back what saveFeatureNetwork wrote, and noth
     const { message } = await assertRejects(() => loadFeatureNetwork(path), Problem);
     assertEquals(
       message,
-      `Cannot use ${path}: it holds no feature network of this version; train one with \`deno task features\``,
+      `Cannot use ${path}: it holds no feature network of this version; train one with \`deno task features EXPERIMENT\``,
     );
     for (const each of [network, read, other]) each.dispose();
   } finally {

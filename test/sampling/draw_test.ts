@@ -93,6 +93,13 @@ Deno.test("drawSamples() reports progress and leaves no tensor behind", async ()
   assertEquals(tf.memory().numTensors, before);
 });
 
+Deno.test("drawSamples() hears a stop between batches, though its source computes each at once", async () => {
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Problem("stopped")));
+  const onProgress = () => stop.signal.throwIfAborted();
+  await assertRejects(() => draw({ count: 800, onProgress }), Problem, "stopped");
+});
+
 /** z = 2x + c: an affine flow whose guidance and denoising can be seen in the numbers. */
 const flow: NormalizingFlow = {
   encode: (x, c) => ({
