@@ -12,7 +12,7 @@ import { Problem } from "./problem.ts";
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
   const folder = dirname(path);
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  const temporary = temporaryFor(path);
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   try {
     await Deno.mkdir(folder, { recursive: true });
@@ -64,9 +64,15 @@ export function isWithin(path: string, folder: string): boolean {
  * @throws {Problem} exit code 74, naming it.
  */
 export async function requireWritable(folder: string): Promise<void> {
-  const probe = join(folder, "probe");
-  await writeFileAtomic(probe, "");
-  await Deno.remove(probe);
+  // Named as what is written for a moment, so that it is nobody's, and goes with the rest where a process is killed.
+  const probe = temporaryFor(join(folder, "probe"));
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(probe, "can be written");
+    await Deno.remove(probe);
+  } catch (error) {
+    throw fileFault("write", folder, error);
+  }
 }
 
 /** Whether something is at `path`, whatever it is. */
@@ -103,6 +109,7 @@ export function fileFault(verb: "read" | "write", path: string, error: unknown):
   return new Problem(`Cannot ${verb} ${path}: ${reason(error)}`, { cause: error, exitCode });
 }
 
+const temporaryFor = (path: string) => `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
 const temporaryName = /\.[0-9a-f]{8}\.tmp$/;
 const tidied = new Set<string>();
 

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from "node:path";
+import { requireWritable } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { cpu, cpuFlags } from "./device.ts";
@@ -31,11 +32,8 @@ export async function keepCompiled(library: Library): Promise<void> {
   const machine = hashOf({ version, digests, name, threads, flags: await cpuFlags(), given, xlaOptions }).slice(0, 16);
   const folder = join(asked ?? join(cacheFolder(), compiledFolder), machine);
   try {
-    await Deno.mkdir(folder, { recursive: true });
+    await requireWritable(folder);
     await tidy(folder);
-    const probe = join(folder, `probe-${crypto.randomUUID()}`);
-    await Deno.writeTextFile(probe, "can be written");
-    await Deno.remove(probe);
   } catch {
     return;
   }

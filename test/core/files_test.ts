@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { readText, writeFileAtomic } from "../../lib/core/files.ts";
+import { readText, requireWritable, writeFileAtomic } from "../../lib/core/files.ts";
 import { Problem } from "../../lib/core/problem.ts";
 
 Deno.test("writeFileAtomic() writes text and bytes whole, makes the folder, and leaves nothing else", async () => {
@@ -88,4 +88,16 @@ Deno.test("readText() refuses a missing file and bytes that are not UTF-8 in one
   await Deno.remove(path);
   const missing = await assertRejects(() => readText(path), Problem, `Cannot read ${path}: it does not exist`);
   assertEquals(missing.exitCode, 2);
+});
+
+Deno.test("requireWritable() makes the folder, touches no file that is there, and refuses what cannot be a folder with 74", async () => {
+  const folder = await Deno.makeTempDir(), inner = `${folder}/a/b`;
+  await requireWritable(inner);
+  await Deno.writeTextFile(`${inner}/probe`, "a person's own");
+  await requireWritable(inner);
+  assertEquals(await Array.fromAsync(Deno.readDir(inner), ({ name }) => name), ["probe"]);
+  assertEquals(await Deno.readTextFile(`${inner}/probe`), "a person's own");
+  const { exitCode, message } = await assertRejects(() => requireWritable(`${inner}/probe/c`), Problem);
+  assertEquals([exitCode, message.startsWith(`Cannot write ${inner}/probe/c: `)], [74, true]);
+  await Deno.remove(folder, { recursive: true });
 });
