@@ -69,8 +69,8 @@ export function priorMismatch(codes: Codes): Readonly<Record<string, Measurement
     );
   }
   const figures: Record<string, Measurement | undefined> = {
-    ...meanFigures("zMeanRms", codes, [everyRow]),
-    ...meanFigures("zClassMeanRms", codes, classes),
+    ...meanFigures("zMeanRms", [everyRow], [rms(mean)]),
+    ...meanFigures("zClassMeanRms", classes, classes.map((rows) => rms(meanOfRows(codes, rows)))),
     ...normFigures(codes),
     ...kurtosisFigures(codes, mean),
     ...covarianceFigures("zKl", "zEigen", codes, [everyRow]),
@@ -118,10 +118,15 @@ const rms = (values: ArrayLike<number>) =>
   Math.sqrt(Array.prototype.reduce.call(values, (sum, x) => (sum as number) + x * x, 0) as number / values.length);
 const countOf = (groups: readonly Int32Array[]) => groups.reduce((sum, { length }) => sum + length, 0);
 
-function meanFigures(name: string, codes: Codes, groups: readonly Int32Array[]): Record<string, Measurement> {
+/** @param sizes the rms of each group's mean */
+function meanFigures(
+  name: string,
+  groups: readonly Int32Array[],
+  sizes: readonly number[],
+): Record<string, Measurement> {
   const sampleCount = countOf(groups);
   return {
-    [name]: { value: average(groups.map((rows) => rms(meanOfRows(codes, rows)))), sampleCount },
+    [name]: { value: average(sizes), sampleCount },
     [`${name}Ideal`]: { value: average(groups.map(({ length }) => 1 / Math.sqrt(length))), sampleCount },
   };
 }

@@ -51,8 +51,14 @@ function vectorInstructions(flags: readonly string[]): string[] {
   return flags.filter((flag) => /^(avx|amx|fma|asimd|sve|bf16)/.test(flag)).sort();
 }
 
+/** Where environments are described, by their hash: those of committed results, and those of stages and private runs. */
+export const environmentFolders = { committed: "results/environments", own: ".nfm/environments" } as const;
+
 /** Writes the environment once, under its hash, and returns the hash that provenance names. */
-export async function recordEnvironment(environment: Environment, folder = "results/environments"): Promise<string> {
+export async function recordEnvironment(
+  environment: Environment,
+  folder: string = environmentFolders.committed,
+): Promise<string> {
   const hash = hashOf(environment).slice(0, 8);
   const path = `${folder}/${hash}.json`;
   if (!await exists(path)) await writeFileAtomic(path, `${JSON.stringify(environment, null, 2)}\n`);

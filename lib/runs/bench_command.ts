@@ -5,6 +5,7 @@ import { beQuiet, say } from "../core/terminal.ts";
 import { onGpu } from "../engine/native.ts";
 import { benchTable } from "../reports/bench_table.ts";
 import type { BenchReport } from "../results/bench.ts";
+import { environmentFolders } from "../results/environment.ts";
 import { openForBench, runBench, type Way, ways } from "./bench.ts";
 import { benchCases } from "./bench_cases.ts";
 import { shapeNames, shapeOf } from "./bench_shapes.ts";
@@ -88,7 +89,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
       turnSeconds,
       ...(threads !== undefined && { threads: Number(threads) }),
       pytorch,
-      environments: out === undefined ? "results/environments" : ".nfm/environments",
+      environments: environmentFolders[out === undefined ? "committed" : "own"],
     });
   } finally {
     await pytorch?.close();

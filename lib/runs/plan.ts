@@ -220,6 +220,7 @@ async function planStudents(
   const { checkpoints: _, ...student } = row.student;
   const trainingCode = await codeVersion(studentCode(velocity));
   const codeOf = (heldOut: boolean) => codeVersion(cellCode(velocity, recipe.features, heldOut));
+  const [code, heldOutCode] = [await codeOf(false), await codeOf(true)];
   const keyOf = (seed: number) => ({ ...couplingKey, student, seed, checkpoints: row.checkpoints, trainingCode });
   const heldOut = usesTeacher && row.metrics.includes("priorMismatch");
   const students: StudentPlan[] = [];
@@ -239,7 +240,7 @@ async function planStudents(
         ...(kind === "heldOut" ? { images } : { samples }),
         features,
         data,
-        code: await codeOf(kind === "heldOut"),
+        code: kind === "heldOut" ? heldOutCode : code,
       };
       const cell = `cell ${name} at ${checkpoint}, ${samplerName(sampler)}, ${kind}`;
       const made = { kind: "cell", name: cell, group: `evaluation ${name}`, key: of } as const;

@@ -7,6 +7,7 @@ import { factInfo } from "../metrics/coupling_facts.ts";
 import { figures as metricInfos } from "../metrics/mod.ts";
 import { printRecipe } from "../recipes/print.ts";
 import type { ResolvedRecipe, RunOptions } from "../recipes/types.ts";
+import { environmentFolders } from "../results/environment.ts";
 import { type Figures, parseFigureKey, samplerName, writeFigures } from "../results/figures.ts";
 import { memberLines } from "../results/json.ts";
 import { printLosses } from "../results/losses.ts";
@@ -24,7 +25,6 @@ import type { StageFigures } from "./cell.ts";
 import { gatherFigures, guidanceName } from "./gather.ts";
 import { gatherLosses } from "./losses.ts";
 import type { RowPlan } from "./plan.ts";
-import { environmentsFolder } from "./stage_environment.ts";
 import { readStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
 
@@ -60,7 +60,7 @@ export async function reportRun(
   const files = [...written], earlier = before instanceof Problem ? [] : before.files ?? [];
   for (const name of earlier) if (!written.has(name)) await removeIfThere(join(out, name));
   // The machine of a run of one's own is described beside it, outside of version control.
-  const environments = isWithin(out, "results") ? "results/environments" : environmentsFolder;
+  const environments = environmentFolders[isWithin(out, "results") ? "committed" : "own"];
   const inputs = { recipe, overrides, teacher, engine, files, environments, ...ran };
   await writeProvenance(provenanceFile, await collectProvenance(inputs));
   console.log(renderTerminal(figures, paper));

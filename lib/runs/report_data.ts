@@ -7,12 +7,11 @@ import { hasPath, isMapping } from "../recipes/mapping.ts";
 import { scales } from "../recipes/types.ts";
 import { openPicture } from "../reports/html/picture.tsx";
 import type { ExperimentReport, Picture, ResultReport, RowSource } from "../reports/html/types.ts";
-import { type Environment, parseEnvironment } from "../results/environment.ts";
+import { type Environment, environmentFolders, parseEnvironment } from "../results/environment.ts";
 import { readPaper } from "../results/paper.ts";
 import { parsePictures, type PictureRows } from "../results/pictures.ts";
 import { staleness } from "../results/stale.ts";
 import { readResults, type Result, type Source } from "../results/tree.ts";
-import { environmentsFolder } from "./stage_environment.ts";
 
 /** The kinds of experiment in the order of the page; what is none of them stands before the ablations. */
 const order = [/^table/, /^figure/, /^(?!ablations\/)/, /^ablations\//];
@@ -100,7 +99,7 @@ async function readPictures(source: Source, place: string): Promise<PictureRows>
 }
 
 async function readEnvironment(source: Source, hash: string): Promise<Environment | undefined> {
-  const file = `environments/${hash}.json`, own = `${environmentsFolder}/${hash}.json`;
+  const file = `environments/${hash}.json`, own = `${environmentFolders.own}/${hash}.json`;
   if (source.files.includes(file)) {
     return parseEnvironment(source.nameOf(file), new TextDecoder().decode(await source.read(file)));
   }

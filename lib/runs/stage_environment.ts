@@ -4,17 +4,15 @@ import { exists, writeFileAtomic } from "../core/files.ts";
 import { readJson } from "../core/json.ts";
 import { say } from "../core/terminal.ts";
 import type { Engine } from "../engine/types.ts";
-import { describeEnvironment, recordEnvironment } from "../results/environment.ts";
+import { describeEnvironment, environmentFolders, recordEnvironment } from "../results/environment.ts";
 import type { StagePlan } from "./stages.ts";
 
-/** Where environments of stages, and of results that are not committed, are described by their hash. */
-export const environmentsFolder = ".nfm/environments";
 const noteFile = "environments.json";
 const noteForm = z.array(z.string());
 
 /** The hash of this machine with the engine that is open, as provenance has it. */
 export async function environmentOf(engine: Engine): Promise<string> {
-  return await recordEnvironment(await describeEnvironment(engine), environmentsFolder);
+  return await recordEnvironment(await describeEnvironment(engine), environmentFolders.own);
 }
 
 /**
@@ -34,7 +32,7 @@ export async function noteEnvironment(plan: StagePlan, environment: string): Pro
       `${plan.stage.name}: begun in environment ${
         before.join(", then ")
       }, goes on in ${environment}, which may round ` +
-        `differently (described in ${environmentsFolder}/)`,
+        `differently (described in ${environmentFolders.own}/)`,
     );
   }
   const all = [...before, environment];
