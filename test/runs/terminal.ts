@@ -19,10 +19,13 @@ export async function watch(
   return { code: (await child.status).code, said: said + await errors };
 }
 
-/** A command line in a terminal of 80 columns, whose keys are the command's standard input. */
+/**
+ * A command line in a terminal of 80 columns, whose keys are the command's standard input. It takes the shell's
+ * place: a shell that waits for it may die of the same Ctrl-C, with an exit code of its own.
+ */
 export function inTerminal(line: string, cwd: string): Deno.Command {
   return new Deno.Command("script", {
-    args: ["--quiet", "--return", "--command", `stty cols 80; ${line}`, "/dev/null"],
+    args: ["--quiet", "--return", "--command", `stty cols 80; exec ${line}`, "/dev/null"],
     cwd,
     stdin: "piped",
     stdout: "piped",
