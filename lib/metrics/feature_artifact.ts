@@ -4,24 +4,16 @@ import { exists, writeFileAtomic } from "../core/files.ts";
 import { hashOf } from "../core/hash.ts";
 import { readJson, readJsonIfSound } from "../core/json.ts";
 import { Problem } from "../core/problem.ts";
-import { createRng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
 import type { Engine } from "../engine/mod.ts";
 import { parameterCount } from "../nn/parameters.ts";
 import { readSafetensors, type StoredTensor, writeSafetensors } from "../training/safetensors.ts";
-import { accuracyOf, type FeatureTraining, trainFeatureNetwork, type TrainingProgress } from "./feature_training.ts";
+import { accuracyOf, type FeatureRecipe } from "./feature_training.ts";
 import { type Classifier, classify, createClassifier, featureParameters, featureWidth } from "./classifier.ts";
 import { extractFeatures } from "./features.ts";
 import { frechetMeasurement, frechetReference } from "./frechet.ts";
 import { statisticsOf } from "./statistics.ts";
 import type { Measurement } from "./types.ts";
-
-/** What makes a feature network: the dataset as a recipe names it, the seed and the training. */
-export interface FeatureRecipe {
-  readonly data: { readonly kind: string; readonly [option: string]: unknown };
-  readonly seed: number;
-  readonly training: FeatureTraining;
-}
 
 /** What is known of a trained feature network; `card.json` beside its weights. */
 export interface FeatureCard {
@@ -66,42 +58,36 @@ export async function keepsFeatureArtifact(folder: string, recipe: FeatureRecipe
 }
 
 /**
- * Trains a feature network by `recipe`, measures it and writes weights, recipe and card into `folder`.
+ * Measures a network that `recipe` has trained and writes weights, recipe and card into `folder`.
  *
  * @param sets both splits of the recipe's data
- * @throws {Problem} as `trainFeatureNetwork` does, or when the disk refuses
+ * @throws {Problem} when the disk refuses
  */
-export async function makeFeatureArtifact(
+export async function keepFeatureArtifact(
   folder: string,
   recipe: FeatureRecipe,
   sets: { readonly train: Dataset; readonly test: Dataset },
+  network: Classifier,
   engine: Engine,
-  onProgress?: (progress: TrainingProgress) => void,
 ): Promise<FeatureCard> {
-  const rng = createRng(recipe.seed).fork("features");
-  const network = await trainFeatureNetwork(sets.train, recipe.training, rng, onProgress);
-  try {
-    const card: FeatureCard = {
-      data: sets.train.name,
-      trainDigest: sets.train.digest,
-      testDigest: sets.test.digest,
-      recipeHash: hashOf(recipe),
-      networkDigest: network.digest,
-      parameterCount: parameterCount(featureParameters(network.shape, network.classes)),
-      ...await measureNetwork(network, sets),
-      engine: engine.version,
-    };
-    await saveFeatureNetwork(`${folder}/${files.weights}`, network, { data: card.data, recipeHash: card.recipeHash });
-    await writeFileAtomic(`${folder}/${files.recipe}`, stringify({ ...recipe }));
-    await writeFileAtomic(`${folder}/${files.card}`, `${JSON.stringify(card, null, 2)}\n`);
-    return card;
-  } finally {
-    network.dispose();
-  }
+  const card: FeatureCard = {
+    data: sets.train.name,
+    trainDigest: sets.train.digest,
+    testDigest: sets.test.digest,
+    recipeHash: hashOf(recipe),
+    networkDigest: network.digest,
+    parameterCount: parameterCount(featureParameters(network.shape, network.classes)),
+    ...await measureNetwork(network, sets),
+    engine: engine.version,
+  };
+  await saveFeatureNetwork(`${folder}/${files.weights}`, network, { data: card.data, recipeHash: card.recipeHash });
+  await writeFileAtomic(`${folder}/${files.recipe}`, stringify({ ...recipe }));
+  await writeFileAtomic(`${folder}/${files.card}`, `${JSON.stringify(card, null, 2)}\n`);
+  return card;
 }
 
 /**
- * The network that `makeFeatureArtifact` left in `folder`, for images of the training set `train`.
+ * The network that `keepFeatureArtifact` left in `folder`, for images of the training set `train`.
  *
  * @throws {Problem} if it is missing, damaged, or was trained on other images
  */

@@ -1,12 +1,16 @@
+import { join } from "node:path";
 import * as z from "zod";
 import { Problem } from "../core/problem.ts";
-import type { Rng } from "../core/rng.ts";
+import { createRng, type Rng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
 import { initialize, type Parameters } from "../nn/parameters.ts";
+import type { Identity } from "../training/checkpoint.ts";
+import { averagePath, trainLoop } from "../training/loop.ts";
 import { defaultOptimizer } from "../training/optimizer.ts";
 import { createSchedule } from "../training/schedule.ts";
 import { createTrainer } from "../training/trainer.ts";
+import { readWeights } from "../training/weights.ts";
 import { type Classifier, createClassifier, featureForward, featureParameters } from "./classifier.ts";
 
 /** How a feature network is trained: AdamW, a short warm-up, then a cosine to zero; the average of the weights is kept. */
@@ -19,13 +23,23 @@ export const featureTraining = z.strictObject({
 });
 export type FeatureTraining = z.output<typeof featureTraining>;
 
-/** How far a training is. */
-export interface TrainingProgress {
-  /** Optimizer steps done, of `steps`. */
-  readonly step: number;
-  readonly steps: number;
+/** What makes a feature network: the dataset as a recipe names it, the seed and the training. */
+export interface FeatureRecipe {
+  readonly data: { readonly kind: string; readonly [option: string]: unknown };
+  readonly seed: number;
+  readonly training: FeatureTraining;
+}
+
+/** Where a training is kept, and who hears of it. */
+export interface FeatureTrainingRun {
+  /** Checkpoints, the log of losses and in the end the network. */
+  readonly folder: string;
+  /** What a checkpoint must agree in to be resumed from. */
+  readonly identity: Identity;
+  /** Stops the run after a step, with a checkpoint. */
+  readonly signal?: AbortSignal;
   /** Cross-entropy of this step's batch, nats. */
-  readonly loss: number;
+  readonly onStep?: (record: { readonly step: number; readonly loss: number }) => void;
 }
 
 const batchOf = (size: number, { batchSize }: FeatureTraining): number => Math.min(batchSize, size);
@@ -35,28 +49,30 @@ export function trainingSteps(size: number, options: FeatureTraining): number {
   return options.epochs * Math.floor(size / batchOf(size, options));
 }
 
+const checkpointsOf = (folder: string): string => join(folder, "checkpoints");
+
 /**
- * Trains a network to tell the classes of `dataset`, by cross-entropy. The
- * same key gives the same network on the same engine and machine.
+ * Trains a network to tell the classes of `dataset`, by cross-entropy, from the newest checkpoint or from the start.
+ * The same recipe gives the same network on the same engine and machine, however often it was stopped;
+ * `trainedFeatureNetwork` reads it.
  *
- * @throws {Problem} on the embedded engine, which lacks the gradient of a convolution's filter
+ * @throws {Problem} on the embedded engine, which lacks the gradient of a convolution's filter; and as `trainLoop`
  */
 export async function trainFeatureNetwork(
   dataset: Dataset,
-  options: FeatureTraining,
-  rng: Rng,
-  onProgress: (progress: TrainingProgress) => void = () => {},
-): Promise<Classifier> {
+  { seed, training }: Omit<FeatureRecipe, "data">,
+  { folder, ...run }: FeatureTrainingRun,
+): Promise<void> {
   if (tf.getBackend() === "wasm") {
     throw new Problem(
       `Cannot train a feature network for ${dataset.name} on the wasm engine, which has no gradient of convolutions: ` +
         "use --engine native, or one of the trained networks under results/features",
     );
   }
-  const { shape, classes } = dataset;
-  const batchSize = batchOf(dataset.size, options), steps = trainingSteps(dataset.size, options);
-  const specs = featureParameters(shape, classes);
-  const { learningRate, weightDecay, emaDecay } = options;
+  const rng = createRng(seed).fork("features");
+  const steps = trainingSteps(dataset.size, training);
+  const specs = featureParameters(dataset.shape, dataset.classes);
+  const { learningRate, weightDecay, emaDecay } = training;
   const trainer = createTrainer({
     name: `features ${dataset.name}`,
     specs,
@@ -72,19 +88,33 @@ export async function trainFeatureNetwork(
     }),
   });
   try {
-    for (let epoch = 0; epoch < options.epochs; epoch++) {
-      const order = rng.fork("order").at(epoch).permutation(dataset.size);
-      for (let k = 0; k < steps / options.epochs; k++) {
-        const batch = await readBatch(dataset, order.subarray(k * batchSize, (k + 1) * batchSize));
-        const { loss } = await trainer.train(batch);
-        tf.dispose({ ...batch });
-        onProgress({ step: trainer.step, steps, loss });
-      }
-    }
-    return createClassifier(shape, classes, await trainer.ema().data<"float32">());
+    await trainLoop({
+      trainer,
+      batch: batchesOf(dataset, training, rng.fork("order")),
+      steps,
+      checkpointDir: checkpointsOf(folder),
+      saveEverySeconds: 60,
+      keepAverageAt: [steps],
+      logPath: join(folder, "loss.jsonl"),
+      ...run,
+    });
   } finally {
     trainer.dispose();
   }
+}
+
+/**
+ * The network that `trainFeatureNetwork` left in `folder`.
+ *
+ * @throws {Problem} if it is missing or damaged
+ */
+export async function trainedFeatureNetwork(
+  folder: string,
+  { shape, classes, size }: Dataset,
+  training: FeatureTraining,
+): Promise<Classifier> {
+  const path = averagePath(checkpointsOf(folder), trainingSteps(size, training));
+  return createClassifier(shape, classes, (await readWeights(path, featureParameters(shape, classes))).flat);
 }
 
 /**
@@ -100,6 +130,17 @@ export function accuracyOf(dataset: Dataset, predicted: Int32Array): number {
 function crossEntropy(parameters: Parameters, { data, targets }: Tensors): Tensor {
   const { logits } = featureForward(parameters, data!);
   return tf.logSoftmax(logits).mul(targets!).sum(1).mean().neg();
+}
+
+/** Every epoch goes through the images once, in an order of its own; those that fill no batch are left out. */
+function batchesOf(dataset: Dataset, training: FeatureTraining, rng: Rng): (step: number) => Promise<Tensors> {
+  const batchSize = batchOf(dataset.size, training), perEpoch = Math.floor(dataset.size / batchSize);
+  let shuffled: { readonly epoch: number; readonly order: Int32Array } = { epoch: -1, order: new Int32Array() };
+  return async (step) => {
+    const epoch = Math.floor(step / perEpoch), k = step % perEpoch;
+    if (shuffled.epoch !== epoch) shuffled = { epoch, order: rng.at(epoch).permutation(dataset.size) };
+    return await readBatch(dataset, shuffled.order.subarray(k * batchSize, (k + 1) * batchSize));
+  };
 }
 
 async function readBatch(dataset: Dataset, rows: Int32Array): Promise<Tensors> {

@@ -1,14 +1,14 @@
 import { join } from "node:path";
-import { parse } from "@std/yaml";
 import { z } from "zod";
 import { firstDifference } from "../core/difference.ts";
-import { exists, readText } from "../core/files.ts";
+import { exists } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { readJson } from "../core/json.ts";
 import { attempt, Problem } from "../core/problem.ts";
 import type { Dataset } from "../data/types.ts";
 import * as references from "../models/references.ts";
 import type { AutoencoderDefinition } from "../models/types.ts";
+import { readDocument } from "../recipes/document.ts";
 import type { AutoencoderRecipe, DataRecipe } from "../recipes/types.ts";
 import { readWeights } from "../training/weights.ts";
 import { codeVersion } from "./code_version.ts";
@@ -104,7 +104,7 @@ export interface StoredAutoencoder {
  */
 async function checkTrained(recipe: TrainedAutoencoder, data: DataRecipe, weights: string): Promise<KeptCard> {
   const files = autoencoderFiles(recipe), { pretrained } = recipe;
-  const made = parse(await readText(files.recipe)) as Record<string, unknown>;
+  const made = (await readDocument(files.recipe)).value;
   const now = autoencoderRecipe(recipe, data);
   if (hashOf(made) !== hashOf(now)) {
     throw new Problem(

@@ -4,6 +4,7 @@ import { hashFile, hashOf } from "../core/hash.ts";
 import { withProgress } from "../core/terminal.ts";
 import type { Dataset } from "../data/types.ts";
 import { openFeatureArtifact } from "../metrics/feature_artifact.ts";
+import type { FeatureRecipe } from "../metrics/feature_training.ts";
 import { type FeatureNetwork, featureStatistics } from "../metrics/features.ts";
 import { openInception } from "../metrics/inception.ts";
 import { fidWeights } from "../metrics/inception_options.ts";
@@ -11,10 +12,18 @@ import { keptStatistics, readPublishedStatistics } from "../metrics/reference_st
 import type { Statistics } from "../metrics/statistics.ts";
 import type { FeaturesRecipe } from "../recipes/types.ts";
 import { codeVersion } from "./code_version.ts";
-import { referenceCode } from "./stage_code.ts";
+import { featuresCode, referenceCode } from "./stage_code.ts";
+import type { Stage } from "./stages.ts";
 
 /** Where statistics of training sets are kept; not under version control. */
 export const referencesFolder = ".nfm/references";
+
+/** The stage in which a feature network is trained on the images of `train`. */
+export async function featuresStage(made: FeatureRecipe, train: Dataset, engine: string): Promise<Stage> {
+  const { seed, training } = made, code = await codeVersion(featuresCode);
+  const key = { seed, training, data: train.digest, engine, code };
+  return { kind: "features", name: `features of ${train.name}`, key };
+}
 
 /** A feature network as a caption names it. */
 export interface NamedFeatures {

@@ -1,12 +1,20 @@
 import { Problem } from "../core/problem.ts";
 import { beQuiet, say, withProgress } from "../core/terminal.ts";
 import { interruptible } from "../data/interruptible.ts";
-import { type FeatureRecipe, keepsFeatureArtifact, makeFeatureArtifact } from "../metrics/feature_artifact.ts";
-import { featureTraining, trainingSteps } from "../metrics/feature_training.ts";
+import { keepFeatureArtifact, keepsFeatureArtifact } from "../metrics/feature_artifact.ts";
+import {
+  type FeatureRecipe,
+  featureTraining,
+  trainedFeatureNetwork,
+  trainFeatureNetwork,
+  trainingSteps,
+} from "../metrics/feature_training.ts";
 import type { FeaturesRecipe, ResolvedRecipe, RunOptions } from "../recipes/types.ts";
 import { withoutPlaces } from "./data_member.ts";
-import { openFeatures, referenceOf, referencePath, referencesFolder } from "./features.ts";
+import { featuresStage, openFeatures, referenceOf, referencePath, referencesFolder } from "./features.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { environmentOf } from "./stage_environment.ts";
+import { planStage, runStage } from "./stages.ts";
 import { loadSplits, openNamedEngine, wholeSet } from "./workbench.ts";
 
 /**
@@ -30,23 +38,35 @@ async function keepNetwork(recipe: ResolvedRecipe, folder: string, options: RunO
   }
   if (options.dryRun) return console.log(`would train the feature network of ${recipe.experiment} into ${folder}/`);
   const engine = await openNamedEngine(options), { train, test } = await loadSplits(data), signal = interruptSignal();
-  const sets = { train: interruptible(train, signal), test: interruptible(test, signal) };
-  const { testAccuracy, floor } = await fromTheStart(() =>
-    withProgress(
-      "feature network",
-      trainingSteps(train.size, training),
-      "steps",
-      (onProgress) =>
-        makeFeatureArtifact(
-          folder,
-          made,
-          sets,
-          engine,
-          ({ step, loss }) => onProgress(step, `loss ${loss.toFixed(3)}`),
-        ),
-    )
+  const plan = await planStage(await featuresStage(made, train, engine.kind), {
+    forced: options.force !== undefined,
+    scope: "features",
+  });
+  await runStage(
+    plan,
+    (stage) =>
+      withProgress(
+        "feature network",
+        trainingSteps(train.size, training),
+        "steps",
+        (onProgress) =>
+          trainFeatureNetwork(train, made, {
+            folder: stage,
+            identity: { stage: plan.id },
+            signal,
+            onStep: ({ step, loss }) => onProgress(step, `loss ${loss.toFixed(3)}`),
+          }),
+      ),
+    { environment: () => environmentOf(engine) },
   );
-  say(`written to ${folder}/: test accuracy ${testAccuracy}, FD of the test set ${floor.value.toFixed(3)}`);
+  const network = await trainedFeatureNetwork(plan.folder, train, training);
+  const sets = { train: interruptible(train, signal), test: interruptible(test, signal) };
+  try {
+    const { testAccuracy, floor } = await keepFeatureArtifact(folder, made, sets, network, engine);
+    say(`written to ${folder}/: test accuracy ${testAccuracy}, FD of the test set ${floor.value.toFixed(3)}`);
+  } finally {
+    network.dispose();
+  }
 }
 
 async function keepStatistics(

@@ -13,6 +13,8 @@ const images = ["data/pixel_dataset.ts", "data/subset.ts"] as const;
 /** A trained model is read and bound. */
 const trained = ["training/weights.ts", "models/bind.ts"] as const;
 
+export const featuresCode: readonly Entry[] = ["metrics/feature_training.ts", ...images];
+
 export const autoencoderCode = (autoencoder: string): Entry[] => [
   { autoencoder },
   "runs/autoencoder_training.ts",

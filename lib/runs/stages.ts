@@ -13,6 +13,7 @@ import { stageForms } from "./stage_forms.ts";
 export interface Stage {
   /** What it makes. Experiments share what they agree in: a stage lies under its kind and hash alone. */
   readonly kind:
+    | "features"
     | "autoencoder"
     | "teacher"
     | "teacherFigures"

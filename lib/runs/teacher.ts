@@ -1,13 +1,13 @@
 import { join } from "node:path";
-import { parse } from "@std/yaml";
 import { firstDifference } from "../core/difference.ts";
-import { exists, readText } from "../core/files.ts";
+import { exists } from "../core/files.ts";
 import { hashFile, hashOf } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
 import { tf } from "../engine/mod.ts";
 import type { Dataset } from "../data/types.ts";
 import { bindFlow } from "../models/bind.ts";
 import type { NormalizingFlow } from "../models/types.ts";
+import { readDocument } from "../recipes/document.ts";
 import type { RowRecipe, TeacherRecipe } from "../recipes/types.ts";
 import { readWeights } from "../training/weights.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
@@ -60,7 +60,7 @@ export async function checkPretrained(row: RowRecipe): Promise<void> {
       `There is no teacher in ${pretrained}: train one with \`deno task teacher EXPERIMENT\`, or run with --teacher train`,
     );
   }
-  const made = parse(await readText(path)) as Record<string, unknown>;
+  const made = (await readDocument(path)).value;
   const now = await teacherRecipe(row);
   const difference = hashOf(made) === hashOf(now) ? undefined : firstDifference(made, now);
   if (difference === undefined) return;

@@ -6,13 +6,8 @@ import * as datasets from "../../lib/data/mod.ts";
 import { subset } from "../../lib/data/subset.ts";
 import type { Dataset } from "../../lib/data/types.ts";
 import { openEngine } from "../../lib/engine/mod.ts";
-import {
-  type FeatureCard,
-  featureFolder,
-  type FeatureRecipe,
-  openFeatureArtifact,
-} from "../../lib/metrics/feature_artifact.ts";
-import { accuracyOf, featureTraining } from "../../lib/metrics/feature_training.ts";
+import { type FeatureCard, featureFolder, openFeatureArtifact } from "../../lib/metrics/feature_artifact.ts";
+import { accuracyOf, type FeatureRecipe, featureTraining } from "../../lib/metrics/feature_training.ts";
 import { classify } from "../../lib/metrics/classifier.ts";
 import { extractFeatures } from "../../lib/metrics/features.ts";
 

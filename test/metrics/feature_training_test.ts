@@ -13,9 +13,16 @@ import { interruptible } from "../../lib/data/interruptible.ts";
 import { createPixelDataset } from "../../lib/data/pixel_dataset.ts";
 import type { Dataset } from "../../lib/data/types.ts";
 import { openEngine, tf } from "../../lib/engine/mod.ts";
-import { keepsFeatureArtifact, makeFeatureArtifact, openFeatureArtifact } from "../../lib/metrics/feature_artifact.ts";
-import { accuracyOf, featureTraining, trainFeatureNetwork, trainingSteps } from "../../lib/metrics/feature_training.ts";
-import { classify } from "../../lib/metrics/classifier.ts";
+import { type Classifier, classify } from "../../lib/metrics/classifier.ts";
+import { keepFeatureArtifact, keepsFeatureArtifact, openFeatureArtifact } from "../../lib/metrics/feature_artifact.ts";
+import {
+  accuracyOf,
+  featureTraining,
+  type FeatureTrainingRun,
+  trainedFeatureNetwork,
+  trainFeatureNetwork,
+  trainingSteps,
+} from "../../lib/metrics/feature_training.ts";
 import { extractFeatures } from "../../lib/metrics/features.ts";
 
 const engine = await openEngine("auto");
@@ -34,16 +41,37 @@ function quadrants(seed: number, count: number, split: "train" | "test" = "train
   return createPixelDataset({ name: "quadrants 8x8", split, shape: [1, 8, 8], classes: 4, pixels, labels });
 }
 
+/** Trains in a folder of its own, going on after each of `stops`, the steps at which it is stopped. */
+async function trained(
+  dataset: Dataset,
+  recipe: Parameters<typeof trainFeatureNetwork>[1],
+  { stops = [], onStep = () => {} }: { stops?: readonly number[]; onStep?: FeatureTrainingRun["onStep"] } = {},
+): Promise<Classifier> {
+  const folder = await Deno.makeTempDir(), run = { folder, identity: { stage: "test" } };
+  try {
+    for (const at of stops) {
+      const stop = new AbortController();
+      const stopAt = ({ step }: { readonly step: number }) => step === at && stop.abort();
+      const stopped = trainFeatureNetwork(dataset, recipe, { ...run, signal: stop.signal, onStep: stopAt });
+      await assertRejects(() => stopped, Problem, `stopped at step ${at}: run the same command to continue`);
+    }
+    await trainFeatureNetwork(dataset, recipe, { ...run, onStep });
+    return await trainedFeatureNetwork(folder, dataset, recipe.training);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 Deno.test({
   name: "trainFeatureNetwork lowers the loss, tells unseen images apart and leaves only the network",
   ignore,
   fn: async () => {
     await openEngine("native");
     const before = tf.memory().numTensors, losses: number[] = [];
-    const network = await trainFeatureNetwork(quadrants(1, 640), training, createRng(0), ({ step, steps, loss }) => {
-      assertEquals([step, steps], [losses.length + 1, trainingSteps(640, training)]);
-      losses.push(loss);
+    const network = await trained(quadrants(1, 640), { seed: 0, training }, {
+      onStep: ({ loss }) => losses.push(loss),
     });
+    assertEquals(losses.length, trainingSteps(640, training));
     assertEquals([losses.length, tf.memory().numTensors - before], [60, Object.keys(network.parameters).length]);
     assertLess(mean(losses.slice(-10)), mean(losses.slice(0, 10)) / 4);
     const unseen = quadrants(2, 400, "test");
@@ -53,17 +81,20 @@ Deno.test({
 });
 
 Deno.test({
-  name: "trainFeatureNetwork gives the same network for the same key, another for another",
+  name:
+    "trainFeatureNetwork gives the same network for the same seed, however often it is stopped, another for another",
   ignore,
   fn: async () => {
     await openEngine("native");
-    const digestOf = async (seed: number) => {
-      const network = await trainFeatureNetwork(quadrants(1, 320), { ...training, epochs: 2 }, createRng(seed));
+    const digestOf = async (seed: number, stops: readonly number[] = []) => {
+      const recipe = { seed, training: { ...training, epochs: 2 } };
+      const network = await trained(quadrants(1, 330), recipe, { stops });
       network.dispose();
       return network.digest;
     };
     const first = await digestOf(0);
     assertEquals(await digestOf(0), first);
+    assertEquals(await digestOf(0, [3, 10, 14]), first, "10 steps are an epoch, with images left over");
     assertNotEquals(await digestOf(1), first);
   },
 });
@@ -72,7 +103,7 @@ Deno.test("trainFeatureNetwork says on the wasm engine what to do instead", asyn
   await openEngine("wasm");
   const before = tf.memory().numTensors;
   const { message } = await assertRejects(
-    () => trainFeatureNetwork(quadrants(1, 64), training, createRng(0)),
+    () => trainFeatureNetwork(quadrants(1, 64), { seed: 0, training }, { folder: "nowhere", identity: {} }),
     Problem,
   );
   assertEquals(
@@ -90,7 +121,7 @@ Deno.test("accuracyOf is the share of rows told right", () => {
 });
 
 Deno.test({
-  name: "makeFeatureArtifact writes what openFeatureArtifact opens, for the images that it was trained on alone",
+  name: "keepFeatureArtifact writes what openFeatureArtifact opens, for the images that it was trained on alone",
   ignore,
   fn: async () => {
     await openEngine("native");
@@ -99,7 +130,9 @@ Deno.test({
       const sets = { train: quadrants(1, 640), test: quadrants(2, 400, "test") };
       const recipe = { data: { kind: "quadrants", size: 8 }, seed: 3, training };
       assertEquals(await keepsFeatureArtifact(folder, recipe), false);
-      const made = await makeFeatureArtifact(folder, recipe, sets, engine);
+      const fresh = await trained(sets.train, recipe);
+      const made = await keepFeatureArtifact(folder, recipe, sets, fresh, engine);
+      fresh.dispose();
       assertEquals(await keepsFeatureArtifact(folder, recipe), true);
       assertEquals(await keepsFeatureArtifact(folder, { ...recipe, seed: 4 }), false);
       assertGreater(made.testAccuracy, 0.95);
@@ -133,26 +166,19 @@ Deno.test("openFeatureArtifact names a damaged card, and what to do", async () =
 });
 
 Deno.test({
-  name: "makeFeatureArtifact stops while it trains and while it measures, and writes nothing",
+  name: "keepFeatureArtifact stops while it measures, and writes nothing",
   ignore,
   fn: async () => {
     await openEngine("native");
-    const folder = await Deno.makeTempDir(), before = tf.memory().numTensors;
+    const folder = await Deno.makeTempDir();
     const sets = { train: quadrants(1, 640), test: quadrants(2, 400, "test") };
     const recipe = { data: { kind: "quadrants", size: 8 }, seed: 3, training: { ...training, epochs: 1 } };
-    const last = trainingSteps(640, recipe.training);
-    for (const stopAt of [5, last]) {
-      const stop = new AbortController(), heard = (dataset: Dataset) => interruptible(dataset, stop.signal);
-      const steps: number[] = [];
-      const onProgress = ({ step }: { readonly step: number }) => {
-        steps.push(step);
-        if (step === stopAt) setTimeout(() => stop.abort(new Problem("stopped", { exitCode: 75 })));
-      };
-      const stoppable = { train: heard(sets.train), test: heard(sets.test) };
-      await assertRejects(() => makeFeatureArtifact(folder, recipe, stoppable, engine, onProgress), Problem, "stopped");
-      assert(steps.length >= stopAt && steps.length <= last);
-    }
+    const network = await trained(sets.train, recipe), before = tf.memory().numTensors;
+    const heard = (dataset: Dataset) => interruptible(dataset, AbortSignal.abort(new Problem("stopped")));
+    const stoppable = { train: heard(sets.train), test: heard(sets.test) };
+    await assertRejects(() => keepFeatureArtifact(folder, recipe, stoppable, network, engine), Problem, "stopped");
     assertEquals([await Array.fromAsync(Deno.readDir(folder)), tf.memory().numTensors - before], [[], 0]);
+    network.dispose();
     await Deno.remove(folder);
   },
 });

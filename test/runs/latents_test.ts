@@ -195,6 +195,9 @@ Deno.test("findAutoencoder refuses another recipe's, naming the first difference
     await Deno.writeTextFile(card, damage);
     await refused(recipe, data, `Cannot read ${card}: `);
   }
+  const made = join(recipe.pretrained, "recipe.yaml");
+  await Deno.writeTextFile(made, "data: [");
+  await refused(recipe, data, `${made}:2:1: not YAML`);
   await refused({ ...recipe, pretrained: "nowhere" }, data, "There is no autoencoder in nowhere: train one with");
 });
 

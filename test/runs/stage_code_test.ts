@@ -5,6 +5,7 @@ import {
   autoencoderCode,
   cellCode,
   couplingCode,
+  featuresCode,
   latencyCode,
   latentsCode,
   picturesCode,
@@ -67,6 +68,7 @@ const metrics = ["likelihood", "priorMismatch", "zDistance", "teacherFrechet"] a
 
 /** What is loaded to make each kind of stage, and its code: its own and that of stages whose keys are in its key. */
 const kinds: Readonly<Record<string, { readonly loads: readonly string[]; readonly code: readonly Entry[] }>> = {
+  features: { loads: ["metrics/feature_training.ts"], code: featuresCode },
   autoencoder: {
     loads: ["runs/autoencoder_training.ts", "models/convolutional.ts"],
     code: autoencoderCode("convolutional"),

@@ -20,6 +20,9 @@ Deno.test("teacher trains what the recipe describes, keeps it for a run to use, 
   assertEquals(await Deno.readTextFile(join(cwd, "kept/card.json")), card);
   const used = await cli("run", "table4", "--limit", "32", "--out", "out", "~rows.FM", "~rows.SD-FM");
   assertStringIncludes(used, "student NFM");
+  await Deno.writeTextFile(join(cwd, "kept/recipe.yaml"), "data: [");
+  const damaged = await run("run", "table4", "--dry-run", "blocks=[1, 1]", ...small);
+  assertEquals([damaged.code, damaged.err.includes("kept/recipe.yaml:2:1: not YAML")], [2, true], damaged.err);
   assertStringIncludes(await cli("teacher", "table4", "--force"), "written to kept/");
   await remove();
 });
