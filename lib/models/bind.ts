@@ -61,11 +61,13 @@ export function bindFlow(definition: FlowDefinition, flat: Tensor): NormalizingF
 }
 
 function traceFlow({ specs, encode, denoise }: FlowDefinition): TracedFlow {
-  const encodeRows = ({ flat, data, labels }: Record<"flat" | "data" | "labels", Tensor>) => ({
-    ...encode(unpack(flat, specs), data, labels),
-  });
   return {
-    encode: trace("flow_encode", ({ flat, ...rows }) => rowByRow(rows, { flat }, encodeRows), compiled),
+    encode: trace(
+      "flow_encode",
+      ({ flat, ...rows }) =>
+        rowByRow(rows, unpack(flat, specs), ({ data, labels, ...params }) => ({ ...encode(params, data, labels) })),
+      compiled,
+    ),
     denoise: trace("flow_denoise", ({ flat, noisy, labels, noiseStd }) => ({
       data: denoise(unpack(flat, specs), noisy, labels, noiseStd),
     })),
@@ -84,19 +86,20 @@ export function bindVelocity(definition: VelocityDefinition, flat: Tensor): Velo
 }
 
 function traceVelocity({ specs, velocity }: VelocityDefinition): TracedVelocity {
-  const at = (flat: Tensor): VelocityModel["velocity"] => (x, t, labels) => velocity(unpack(flat, specs), x, t, labels);
   return {
     plain: trace(
       "velocity",
       ({ flat, ...rows }) =>
-        rowByRow(rows, { flat }, ({ flat, x, t, labels }) => ({ velocity: at(flat)(x, t, labels) })),
+        rowByRow(rows, unpack(flat, specs), ({ x, t, labels, ...params }) => ({
+          velocity: velocity(params, x, t, labels),
+        })),
       compiled,
     ),
     guided: trace(
       "guided_velocity",
       ({ flat, weight, ...rows }) =>
-        rowByRow(rows, { flat, weight }, ({ flat, weight, x, t, labels }) => ({
-          velocity: guidedVelocity(at(flat), x, t, labels, weight),
+        rowByRow(rows, { weight, ...unpack(flat, specs) }, ({ weight, x, t, labels, ...params }) => ({
+          velocity: guidedVelocity((...at) => velocity(params, ...at), x, t, labels, weight),
         })),
       compiled,
     ),

@@ -6,7 +6,7 @@ import type { Parameters } from "../nn/parameters.ts";
 import { type ImageShape, patchify, unpatchify } from "../nn/patches.ts";
 import type { FlowDefinition } from "./types.ts";
 import { type BlockSizes, blockSpecs, condition, parametersOfBlock } from "./tarflow_block.ts";
-import { blockInverses, stepGuidance } from "./tarflow_decode.ts";
+import { blockInverse, stepGuidance } from "./tarflow_decode.ts";
 
 /** A TarFlow, in the paper's notation TF-blocks×layers-width/patch. */
 export interface TarflowOptions {
@@ -33,7 +33,7 @@ export interface TarflowOptions {
 export function tarflow(options: TarflowOptions, shape: ImageShape, classes: number): FlowDefinition {
   const sizes = checkedSizes(options, shape, classes);
   const { patch, blocks } = options;
-  const inverses = blockInverses(sizes);
+  const inverse = blockInverse(sizes);
   const mixingOf = (labels: Tensor) => classes > 0 ? classMixing(labels, classes) : undefined;
   const encode = (params: Parameters, data: Tensor, labels: Tensor) => {
     const { tokens, logDeterminant } = encodeTokens(params, patchify(data, patch), mixingOf(labels), blocks, sizes);
@@ -58,12 +58,8 @@ export function tarflow(options: TarflowOptions, shape: ImageShape, classes: num
       const guided = guide && stepGuidance(guide, sizes);
       let tokens: Tensor = tf.tidy(() => patchify(noise, patch));
       for (let i = blocks.length - 1; i >= 0; i--) {
-        const inverse = i % 2 === 1 ? inverses.flipped : inverses.straight;
-        const x = inverse(parametersOfBlock(params, i), {
-          z: tokens,
-          ...(mixing && { mixing }),
-          ...(guided && { guidance: guided }),
-        });
+        const inverted = { z: tokens, ...(mixing && { mixing }), ...(guided && { guidance: guided }) };
+        const x = inverse(parametersOfBlock(params, i), inverted, i % 2 === 1);
         tokens.dispose();
         tokens = x;
       }

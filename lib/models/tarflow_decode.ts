@@ -25,21 +25,27 @@ export interface Inverted {
 }
 
 /** The inverse of a block, `[batch, tokens, tokenWidth]`, which the caller disposes. */
-export type BlockInverse = (block: BlockParameters, inverted: Inverted) => Tensor;
+export type BlockInverse = (block: BlockParameters, inverted: Inverted, flipped: boolean) => Tensor;
 
-/** The inverse of one TarFlow's blocks that read the tokens from the start, and of those that are flipped. */
-export function blockInverses(sizes: BlockSizes): { readonly straight: BlockInverse; readonly flipped: BlockInverse } {
-  const inverse = (flipped: boolean): BlockInverse => {
-    const body = ({ z, mixing, weights, temperature, ...block }: Tensors) => {
-      const parts = partsOf({ z: z!, ...(mixing && { mixing }) });
-      const folded = atOnce([block], {}, (block) => fold(block, flipped, sizes))[0]!;
-      const shared = { ...folded, ...(weights && { weights }), ...(temperature && { temperature }) };
-      return joined(atOnce(parts, shared, (inputs) => ({ x: invert(inputs, flipped, sizes) })));
-    };
-    const run = trace(`tarflow_decode${flipped ? "_flipped" : ""}`, body, { compile: true });
-    return (block, { z, mixing, guidance }) => run({ ...block, z, ...(mixing && { mixing }), ...guidance }).x;
+/** The inverse of one TarFlow's blocks, of those that read the tokens from the start and of those that are flipped. */
+export function blockInverse(sizes: BlockSizes): BlockInverse {
+  const body = ({ z, mixing, weights, temperature, ...block }: Tensors) => {
+    const parts = partsOf({ z: z!, ...(mixing && { mixing }) });
+    const folded = atOnce([block], {}, (block) => fold(block, sizes))[0]!;
+    const shared = { ...folded, ...(weights && { weights }), ...(temperature && { temperature }) };
+    return joined(atOnce(parts, shared, (inputs) => ({ x: invert(inputs, sizes) })));
   };
-  return { straight: inverse(false), flipped: inverse(true) };
+  const run = trace("tarflow_decode", body, { compile: true });
+  const straight = (block: BlockParameters, { z, mixing, guidance }: Inverted) =>
+    run({ ...block, z, ...(mixing && { mixing }), ...guidance }).x;
+  return (block, inverted, flipped) => {
+    if (!flipped) return straight(block, inverted);
+    // Turned round out here, so that what is compiled is one function for both.
+    return tf.tidy(() => {
+      const pos_embed = tf.reverse(block.pos_embed!, 0), z = tf.reverse(inverted.z, 1);
+      return tf.reverse(straight({ ...block, pos_embed }, { ...inverted, z }), 1);
+    });
+  };
 }
 
 /** Pieces of a block's tokens whose steps read equally many keys, filled or not: more read less, and take longer to compile. */
@@ -50,10 +56,9 @@ const stretches = 3;
  * the tokens before it are. Keys and values of these are kept, and grow from
  * stretch to stretch.
  */
-function invert({ z, mixing, ...folded }: Tensors, flipped: boolean, sizes: BlockSizes): Tensor {
+function invert({ z, mixing, ...folded }: Tensors, sizes: BlockSizes): Tensor {
   const { tokens, tokenWidth, width, headWidth, classes } = sizes, { weights, temperature } = folded;
   const batch = z!.shape[0]!, rows = weights ? 2 * batch : batch, lines = rows * width / headWidth;
-  const inScanOrder = (x: Tensor, axis: number) => flipped ? tf.reverse(x, axis) : x;
   // The unconditional branch rides along as the second half of the rows.
   const unlabelled = () => classMixing(tf.fill([batch], -1, "int32"), classes);
   const rowMixing = mixing && weights ? tf.concat([mixing, unlabelled()], 0) : mixing;
@@ -64,7 +69,7 @@ function invert({ z, mixing, ...folded }: Tensors, flipped: boolean, sizes: Bloc
     ...(temperature && { temperature: tf.concat([tf.ones(half), tf.mul(tf.ones(half), temperature)], 0) }),
   };
   // Row k of x is noise until step k − 1 puts data there.
-  let x = tf.transpose(inScanOrder(z!, 1), [1, 0, 2]).reshape([1, tokens, batch * tokenWidth]);
+  let x = tf.transpose(z!, [1, 0, 2]).reshape([1, tokens, batch * tokenWidth]);
   let cache: Tensors = {};
   const layers = Object.keys(folded).filter((name) => /^qkv\d+\.weight$/.test(name)).length;
   const steps = tokens - 1, stretch = Math.ceil(steps / stretches);
@@ -79,7 +84,7 @@ function invert({ z, mixing, ...folded }: Tensors, flipped: boolean, sizes: Bloc
     );
     ({ x, ...cache } = state as { x: Tensor });
   }
-  return inScanOrder(tf.transpose(x.reshape([tokens, batch, tokenWidth]), [1, 0, 2]), 1);
+  return tf.transpose(x.reshape([tokens, batch, tokenWidth]), [1, 0, 2]);
 }
 
 /** Keys and values of every layer, with room for `shape[1]` tokens. */
@@ -99,12 +104,12 @@ function grown(
 /**
  * The maps of a block with norms, the scale of the scores and GELU's factors
  * folded in, and weights `[in, out]`, so that no step turns them round; and
- * embeddings, those of positions in the order of the steps.
+ * embeddings.
  */
-function fold(block: BlockParameters, flipped: boolean, sizes: BlockSizes): Tensors {
+function fold(block: BlockParameters, sizes: BlockSizes): Tensors {
   const { width, headWidth } = sizes, { pos_embed: positions, class_embed: classes } = block;
   const folded: Record<string, Tensor> = {
-    positions: flipped ? tf.reverse(positions!, 0) : positions!,
+    positions: positions!,
     ...(classes && { class_embed: classes }),
     "proj_in.weight": tf.transpose(block["proj_in.weight"]!),
     "proj_in.bias": block["proj_in.bias"]!,

@@ -26,15 +26,31 @@ export const parameterCount = (specs: readonly ParameterSpec[]): number =>
   specs.reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
 
 /**
- * The flat parameter vector `[parameterCount]` as named tensors. Done by one
- * split, whose gradient is one concatenation, so that the gradient of a loss
- * with respect to the flat vector costs no more than the named ones.
+ * The flat parameter vector `[parameterCount]` as named tensors. What is compiled should take these, not the vector: a
+ * slice's place there is a constant of its code, so that no two layers are compiled as one.
  */
 export function unpack(flat: Tensor, specs: readonly ParameterSpec[]): Parameters {
-  // The gradient of a split in one fails in tfjs.
-  if (specs.length === 1) return { [specs[0]!.name]: flat.reshape([...specs[0]!.shape]) };
-  const parts = tf.split(flat as unknown as ReturnType<typeof tf.tensor1d>, specs.map((spec) => sizeOf(spec.shape)));
-  return Object.fromEntries(specs.map((spec, i) => [spec.name, parts[i]!.reshape([...spec.shape])]));
+  let offset = 0;
+  return Object.fromEntries(specs.map(({ name, shape }) => {
+    const size = sizeOf(shape), part = tf.slice(flat, [offset], [size]).reshape([...shape]);
+    offset += size;
+    return [name, part];
+  }));
+}
+
+/**
+ * A scalar function of the parameters, and its gradient as the flat vector `[parameterCount]`, nought for those that it
+ * does not use. Of `unpack` a gradient would cost a vector for each parameter.
+ */
+export function valueAndGradient(
+  loss: (parameters: Parameters) => Tensor,
+  parameters: Parameters,
+  specs: readonly ParameterSpec[],
+): { readonly value: Tensor; readonly gradient: Tensor } {
+  const each = specs.map(({ name }) => parameters[name]!);
+  const { value, grads } = tf.engine().gradients(() => loss(parameters), each);
+  const flat = each.map((x, i) => (grads[i] ?? tf.zerosLike(x)).reshape([x.size]));
+  return { value, gradient: flat.length === 1 ? flat[0]! : tf.concat(flat) };
 }
 
 /** Starting values, `[parameterCount]`. Each parameter draws from its own stream, named after it. */

@@ -1,7 +1,7 @@
 import { countWork, type TensorOutline } from "../engine/counting/mod.ts";
 import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
 import type { AutoencoderDefinition, FlowDefinition, VelocityDefinition } from "../models/types.ts";
-import { parameterCount, type Parameters, type ParameterSpec, unpack } from "../nn/parameters.ts";
+import { parameterCount, type Parameters, type ParameterSpec, unpack, valueAndGradient } from "../nn/parameters.ts";
 import type { ImageShape } from "../nn/patches.ts";
 import { autoencodingLoss } from "./autoencoding.ts";
 import { flowMatchingLoss } from "./flow_matching.ts";
@@ -75,13 +75,13 @@ export async function stepCost({ specs, loss, batchOf }: Trainee, plan: StepPlan
   const { batch, microBatches, optimizer } = plan;
   const parameters = parameterCount(specs), vector = { shape: [parameters] }, bytes = 4 * parameters;
   const samples = batch / microBatches;
-  const gradient = (flat: Tensor, given: Tensors) =>
-    tf.valueAndGrad((x: Tensor) => loss(unpack(x, specs), given) as ReturnType<typeof tf.scalar>)(flat);
+  const gradientAt = (flat: Tensor, given: Tensors) =>
+    valueAndGradient((named) => loss(named, given), unpack(flat, specs), specs);
   const ofMicroBatch = await countWork(
     { flat: vector, sum: vector, ...batchOf(samples) },
     ({ flat, sum, ...given }) => {
-      const { value, grad } = gradient(flat!, given);
-      return microBatches === 1 ? { value, grad } : { value, grad: sum!.add(grad.div(microBatches)) };
+      const { value, gradient } = gradientAt(flat!, given);
+      return { value, gradient: microBatches === 1 ? gradient : sum!.add(gradient.div(microBatches)) };
     },
   );
   const state = Object.fromEntries(vectorNames.map((name) => [name, vector]));

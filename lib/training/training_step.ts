@@ -1,7 +1,7 @@
 import { atOnce, partsOf, repeat, type Tensor, type Tensors, tf, trace, writeRow } from "../engine/mod.ts";
 import { canonicalJson } from "../core/hash.ts";
 import { Problem } from "../core/problem.ts";
-import { unpack } from "../nn/parameters.ts";
+import { unpack, valueAndGradient } from "../nn/parameters.ts";
 import { applyAdamW, type OptimizerVectors, scalarNames, type StepScalars } from "./optimizer.ts";
 import { apart, asInputs, batchOf, batchSizeOf, filled, rowsAt, stacked } from "./step_inputs.ts";
 import type { TrainerOptions } from "./trainer.ts";
@@ -49,10 +49,10 @@ function createSteps(
   const options = { compile, products };
   /** `Sums` of equal parts of a batch, numbered. */
   const gradients = (parameters: Tensor, batch: Tensors): Tensors => {
-    const parts = atOnce(partsOf(batch), { parameters }, ({ parameters, ...rows }) => {
-      const ofFlat = (flat: Tensor) => loss(unpack(flat, specs), batchOf(rows)) as ReturnType<typeof tf.scalar>;
-      const { value, grad } = tf.valueAndGrad(ofFlat)(parameters);
-      return { gradient: grad, meanLoss: value };
+    const parts = atOnce(partsOf(batch), unpack(parameters, specs), (given) => {
+      const rows = Object.fromEntries(Object.keys(batch).map((key) => [key, given[key]!]));
+      const { value, gradient } = valueAndGradient((named) => loss(named, batchOf(rows)), given, specs);
+      return { gradient, meanLoss: value };
     });
     return Object.fromEntries(parts.flatMap((part, i) => Object.entries(part).map(([key, x]) => [`${key}.${i}`, x])));
   };
