@@ -1,5 +1,5 @@
 import { countWork, type TensorOutline } from "../engine/counting/mod.ts";
-import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
+import type { Tensor, Tensors } from "../engine/mod.ts";
 import type { AutoencoderDefinition, FlowDefinition, VelocityDefinition } from "../models/types.ts";
 import { parameterCount, type Parameters, type ParameterSpec, unpack, valueAndGradient } from "../nn/parameters.ts";
 import type { ImageShape } from "../nn/patches.ts";
