@@ -1,8 +1,10 @@
-import { exists } from "../core/files.ts";
-import { Problem } from "../core/problem.ts";
+import { exists, removeIfThere } from "../core/files.ts";
+import { attempt, Problem } from "../core/problem.ts";
+import type { Dataset } from "../data/types.ts";
 import { readSafetensors, type StoredTensor, writeSafetensors } from "../training/safetensors.ts";
 import { readNpz } from "./npz.ts";
-import type { Statistics } from "./statistics.ts";
+import { type FeatureNetwork, featureStatistics } from "./features.ts";
+import { blockRows, mergeStatistics, type Statistics, statisticsOf } from "./statistics.ts";
 
 /**
  * Published statistics of a reference set, as pytorch-fid, clean-fid, EDM and
@@ -38,31 +40,109 @@ export async function readPublishedStatistics(path: string, width: number): Prom
   return { count: Infinity, dims: width, mean: mu.data, covariance: sigma.data };
 }
 
-/**
- * Statistics kept in a file, computed when it is not there. They come back from
- * the file at the first call too, so that every call gives the same numbers.
- *
- * @param path of a safetensors file whose name stands for everything that they depend on
- * @throws {Problem} as `compute` does, or if the file is damaged
- */
-export async function keptStatistics(path: string, compute: () => Promise<Statistics>): Promise<Statistics> {
-  if (!await exists(path)) {
-    const { count, dims, mean, covariance } = await compute();
-    const tensors = [...halves("mean", [dims], mean), ...halves("covariance", [dims, dims], covariance)];
-    await writeSafetensors(path, tensors, { count: String(count), dims: String(dims) });
-  }
-  const { tensors, metadata } = await readSafetensors(path);
-  const read = (name: string) => {
-    const high = tensors.get(`${name}.high`)!.data, low = tensors.get(`${name}.low`)!.data;
-    return Float64Array.from(high, (x, i) => x + low[i]!);
-  };
-  const { count, dims } = metadata;
-  return { count: Number(count), dims: Number(dims), mean: read("mean"), covariance: read("covariance") };
+/** How statistics are gathered. */
+export interface GatheringOptions {
+  /** Told of the images done, those of an earlier call too. */
+  readonly onProgress?: (done: number) => void;
+  /** Stops after a pass, with what is done kept. */
+  readonly signal?: AbortSignal;
+  /** What is done is kept when this long has passed; a minute when not said. */
+  readonly saveEverySeconds?: number;
 }
 
-/** The format has float32: a float64 is two of them, to 48 bits. */
-function* halves(name: string, shape: readonly number[], values: Float64Array): Generator<[string, StoredTensor]> {
-  const high = Float32Array.from(values);
-  yield [`${name}.high`, { shape, data: high }];
-  yield [`${name}.low`, { shape, data: Float32Array.from(values, (x, i) => x - high[i]!) }];
+/**
+ * Statistics of the features of all images of a set, kept in a file. However often gathering them is stopped or
+ * killed, they end up the same, byte for byte. They come back from the file at the first call too, so that every
+ * call gives the same numbers.
+ *
+ * @param path of a safetensors file whose name stands for everything that they depend on; beside it lies what is done
+ * @throws {Problem} as `extractFeatures` does, if the file is damaged, or the signal's reason: the same call goes on
+ */
+export async function keptStatistics(
+  path: string,
+  network: FeatureNetwork,
+  images: Dataset,
+  options: GatheringOptions = {},
+): Promise<Statistics> {
+  if (!await exists(path)) {
+    const begun = `${path}.begun`;
+    await write(path, await gather(begun, network, images, options), 2);
+    await removeIfThere(begun);
+  }
+  return await read(path, 2);
+}
+
+/** The last of a float64's 53 bits are in the third float32: what is gone on from is what was left. */
+const exactly = 3;
+
+async function gather(
+  begun: string,
+  network: FeatureNetwork,
+  images: Dataset,
+  { onProgress = () => {}, signal, saveEverySeconds = 60 }: GatheringOptions,
+): Promise<Statistics> {
+  // What is damaged is begun again.
+  const earlier = await exists(begun) ? await attempt(() => read(begun, exactly)) : undefined;
+  let total = earlier instanceof Problem || !earlier ? statisticsOf(new Float64Array(), network.width) : earlier;
+  let kept = total.count, keptAt = performance.now();
+  const keep = async () => {
+    if (kept < total.count) await write(begun, total, exactly);
+    [kept, keptAt] = [total.count, performance.now()];
+  };
+  while (total.count < images.size) {
+    const block = rowsOf(images, total.count, Math.min(total.count + blockRows, images.size), network.batch);
+    const told = (done: number) => {
+      signal?.throwIfAborted();
+      onProgress(total.count + done);
+    };
+    try {
+      total = mergeStatistics(total, await featureStatistics(network, block, { onProgress: told }));
+    } catch (error) {
+      if (signal?.aborted) await keep();
+      throw error;
+    }
+    if (performance.now() - keptAt >= saveEverySeconds * 1000) await keep();
+  }
+  return total;
+}
+
+async function* rowsOf(images: Dataset, begin: number, end: number, batch: number): AsyncGenerator<Float32Array> {
+  for (let at = begin; at < end; at += batch) {
+    yield (await images.gather(Int32Array.from({ length: Math.min(batch, end - at) }, (_, i) => at + i))).data;
+  }
+}
+
+async function write(path: string, { count, dims, mean, covariance }: Statistics, floats: number): Promise<void> {
+  const tensors = [
+    ...asFloats("mean", [dims], mean, floats),
+    ...asFloats("covariance", [dims, dims], covariance, floats),
+  ];
+  await writeSafetensors(path, tensors, { count: String(count), dims: String(dims) });
+}
+
+async function read(path: string, floats: number): Promise<Statistics> {
+  const { tensors, metadata } = await readSafetensors(path);
+  const valuesOf = (name: string) => {
+    const parts = names.slice(0, floats).map((part) => tensors.get(`${name}.${part}`)!.data);
+    return Float64Array.from(parts[0]!, (_, i) => parts.reduceRight((sum, part) => sum + part[i]!, 0));
+  };
+  const { count, dims } = metadata;
+  return { count: Number(count), dims: Number(dims), mean: valuesOf("mean"), covariance: valuesOf("covariance") };
+}
+
+const names = ["high", "low", "lowest"] as const;
+
+/** The format has float32: a float64 is a sum of them, of two to 48 bits. */
+function* asFloats(
+  name: string,
+  shape: readonly number[],
+  values: Float64Array,
+  floats: number,
+): Generator<[string, StoredTensor]> {
+  let rest = values;
+  for (const part of names.slice(0, floats)) {
+    const data = Float32Array.from(rest);
+    yield [`${name}.${part}`, { shape, data }];
+    rest = rest.map((x, i) => x - data[i]!);
+  }
 }

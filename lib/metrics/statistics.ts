@@ -66,8 +66,8 @@ export function withoutPart(total: Statistics, part: Statistics): Statistics {
   return combine(total, part, -1);
 }
 
-// A block of rows stays in cache while its products are summed.
-const blockRows = 512;
+/** Rows that are centred on themselves before they are merged. Their products stay in cache while they are summed. */
+export const blockRows = 512;
 
 function emptyStatistics(dims: number): Statistics {
   return { count: 0, dims, mean: new Float64Array(dims), covariance: new Float64Array(dims * dims) };

@@ -76,24 +76,26 @@ const short = ({ digest }: FeatureNetwork) => digest.slice(0, 8);
  * take hours of a large set.
  *
  * @param engine engines round differently: each keeps its own
+ * @throws {Problem} as `keptStatistics`
  */
 export async function referenceOf(
   recipe: FeaturesRecipe,
   { network, name }: NamedFeatures,
   train: Dataset,
   engine: string,
+  signal: AbortSignal,
 ): Promise<Statistics> {
-  if (recipe.kind !== "inception") return await featureStatistics(network, train);
+  if (recipe.kind !== "inception") {
+    return await featureStatistics(network, train, { onProgress: () => signal.throwIfAborted() });
+  }
   if (recipe.reference !== undefined) return await readPublishedStatistics(recipe.reference, network.width);
-  return await keptStatistics(
-    await referencePath(recipe, network, train, engine),
-    () =>
-      withProgress(
-        `${name} of ${train.name}`,
-        train.size,
-        "images",
-        (onProgress) => featureStatistics(network, train, { onProgress }),
-      ),
+  const path = await referencePath(recipe, network, train, engine);
+  if (await exists(path)) return await keptStatistics(path, network, train);
+  return await withProgress(
+    `${name} of ${train.name}`,
+    train.size,
+    "images",
+    (onProgress) => keptStatistics(path, network, train, { onProgress, signal }),
   );
 }
 

@@ -1,4 +1,3 @@
-import { Problem } from "../core/problem.ts";
 import { beQuiet, say, withProgress } from "../core/terminal.ts";
 import { interruptible } from "../data/interruptible.ts";
 import { keepFeatureArtifact, keepsFeatureArtifact } from "../metrics/feature_artifact.ts";
@@ -82,19 +81,9 @@ async function keepStatistics(
     );
   }
   const engine = await openNamedEngine(options);
-  const train = interruptible((await loadSplits(recipe.data)).images.train, interruptSignal());
+  const { train } = (await loadSplits(recipe.data)).images;
   const features = await openFeatures(inception, train);
-  const { count } = await fromTheStart(() => referenceOf(inception, features, train, engine.kind));
+  const { count } = await referenceOf(inception, features, train, engine.kind, interruptSignal());
   const where = inception.reference ?? await referencePath(inception, features.network, train, engine.kind);
   say(`${features.name}: statistics of ${Number.isFinite(count) ? count : "published"} images in ${where}`);
-}
-
-/** Says of work that keeps nothing when it is stopped that it has to begin again. */
-async function fromTheStart<Result>(work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof Problem && error.exitCode === 75)) throw error;
-    throw new Problem("Stopped, with nothing kept: the same command starts over", { cause: error, exitCode: 75 });
-  }
 }

@@ -11,6 +11,7 @@ import { comparesImages } from "./asks.ts";
 import { openFeatures, referenceOf } from "./features.ts";
 import { memberOf } from "./data_member.ts";
 import { autoencoderFiles } from "./autoencoder.ts";
+import { interruptSignal } from "./interrupt.ts";
 import { openLatents, outlineLatents } from "./latents.ts";
 
 /** Both splits of the data, as the models see them. */
@@ -119,7 +120,7 @@ export async function openWorkbench(recipe: ResolvedRecipe, options: RunOptions,
   const cut = options.limit !== undefined || "images" in recipe.data;
   const full = cut ? (await loadSplits(wholeSet(recipe.data))).images.train : train;
   const features = await openFeatures(recipe.features, full);
-  const statistics = await referenceOf(recipe.features, features, train, engine.kind);
+  const statistics = await referenceOf(recipe.features, features, train, engine.kind, interruptSignal());
   const reference = frechetReference(statistics, { allowFewSamples: options.limit !== undefined });
   return { ...splits, engine, comparison: { features: features.network, reference }, featuresName: features.name };
 }

@@ -46,9 +46,9 @@ Deno.test("Inception's statistics of a training set are computed once for each s
     const recipe = { ...published, weights: "w.safetensors", sha256: await hashFile("w.safetensors") };
     const pixels = Float32Array.from(createRng(1).uniform(3 * 48), (u) => 2 * u - 1);
     const train = memoryDataset(pixels, Int32Array.of(0, 1, 0), [3, 4, 4]);
-    const features = await openFeatures(recipe, train);
+    const features = await openFeatures(recipe, train), { signal } = new AbortController();
     assertEquals(features.name, `Inception (tf1, 127.5x+128, torchFidelity) ${features.network.digest.slice(0, 8)}`);
-    const first = await referenceOf(recipe, features, train, "native");
+    const first = await referenceOf(recipe, features, train, "native", signal);
     assertEquals([first.count, first.dims], [3, 2048]);
     const direct = await featureStatistics(features.network, train);
     assert(first.mean.every((x, i) => Math.abs(x - direct.mean[i]!) <= 1e-12 * Math.abs(x)));
@@ -57,10 +57,10 @@ Deno.test("Inception's statistics of a training set are computed once for each s
     const classifier = { kind: "classifier", pretrained: "anywhere" } as const;
     assertNotEquals(await referencePath(classifier, features.network, train, "native"), path, "other code, other path");
     const { mtime } = await Deno.stat(path);
-    assertEquals(await referenceOf(recipe, features, train, "native"), first);
+    assertEquals(await referenceOf(recipe, features, train, "native", signal), first);
     assertEquals((await Deno.stat(path)).mtime, mtime);
     await assertRejects(
-      () => referenceOf({ ...recipe, reference: "none.npz" }, features, train, "native"),
+      () => referenceOf({ ...recipe, reference: "none.npz" }, features, train, "native", signal),
       Problem,
       "Cannot read none.npz: it does not exist",
     );
