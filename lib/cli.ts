@@ -197,6 +197,7 @@ export function parse(command: string, args: readonly string[]): CommandLine {
     alias: { h: "help" },
     unknown: (word, key) => {
       if (key === undefined) return true;
+      if (/^-\d/.test(word)) throw new Problem(`${word} is below zero: no option of ${command} takes such a number`);
       const name = word.split("=")[0]!;
       throw new Problem(`There is no option ${name}; ${instead(name, optionNames)}`);
     },

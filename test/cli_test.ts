@@ -26,6 +26,7 @@ const mistakes: readonly (readonly [args: string[], message: string])[] = [
     'student.widht=3: unknown key "student.widht"; did you mean "student.model.width"?',
   ],
   [["show", "table4", "--sclae", "desk"], 'did you mean "--scale"?'],
+  [["run", "table4", "--limit", "-1"], "-1 is below zero: no option of run takes such a number"],
   [["run", "table4", "--limit", "8", "--out", resolve("results/x")], "stay out of results/; name another folder"],
   [["run", "table4", "--dry-run", "student.width=1000000000"], "expected a number of at most 65536, got 1000000000"],
 ];
