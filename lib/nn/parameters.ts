@@ -26,8 +26,8 @@ export const parameterCount = (specs: readonly ParameterSpec[]): number =>
   specs.reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
 
 /**
- * The flat parameter vector `[parameterCount]` as named tensors. What is compiled should take these, not the vector: a
- * slice's place there is a constant of its code, so that no two layers are compiled as one.
+ * The flat parameter vector `[parameterCount]` as named tensors. What is compiled takes these rather than the vector:
+ * where it slices itself, the place of each slice is part of the code, and layers of one shape are compiled one by one.
  */
 export function unpack(flat: Tensor, specs: readonly ParameterSpec[]): Parameters {
   let offset = 0;
