@@ -5,8 +5,7 @@ import { createRng, type Rng } from "../core/rng.ts";
 import type { Dataset } from "../data/types.ts";
 import { type Tensor, type Tensors, tf } from "../engine/mod.ts";
 import { initialize, type Parameters } from "../nn/parameters.ts";
-import type { Identity } from "../training/checkpoint.ts";
-import { averagePath, trainLoop } from "../training/loop.ts";
+import { averagePath, trainLoop, type TrainLoopOptions } from "../training/loop.ts";
 import { defaultOptimizer } from "../training/optimizer.ts";
 import { createSchedule } from "../training/schedule.ts";
 import { createTrainer } from "../training/trainer.ts";
@@ -30,16 +29,10 @@ export interface FeatureRecipe {
   readonly training: FeatureTraining;
 }
 
-/** Where a training is kept, and who hears of it. */
-export interface FeatureTrainingRun {
+/** Where a training is kept, and who hears of it: of its losses, cross-entropy in nats. */
+export interface FeatureTrainingRun extends Pick<TrainLoopOptions, "identity" | "signal" | "onStep"> {
   /** Checkpoints, the log of losses and in the end the network. */
   readonly folder: string;
-  /** What a checkpoint must agree in to be resumed from. */
-  readonly identity: Identity;
-  /** Stops the run after a step, with a checkpoint. */
-  readonly signal?: AbortSignal;
-  /** Cross-entropy of this step's batch, nats. */
-  readonly onStep?: (record: { readonly step: number; readonly loss: number }) => void;
 }
 
 const batchOf = (size: number, { batchSize }: FeatureTraining): number => Math.min(batchSize, size);

@@ -106,9 +106,18 @@ async function* piecesOf({ shape, batch }: FeatureNetwork, images: Images): Asyn
         `The network takes images of ${shape.join("x")}, ${images.name} has ${images.shape.join("x")}`,
       );
     }
-    for (let begin = 0; begin < images.size; begin += batch) {
-      const rows = Int32Array.from({ length: Math.min(batch, images.size - begin) }, (_, i) => begin + i);
-      yield (await images.gather(rows)).data;
-    }
+    yield* rowsOf(images, 0, images.size, batch);
+  }
+}
+
+/** The images from `begin` to `end`, at most `batch` at a time. */
+export async function* rowsOf(
+  images: Dataset,
+  begin: number,
+  end: number,
+  batch: number,
+): AsyncGenerator<Float32Array> {
+  for (let at = begin; at < end; at += batch) {
+    yield (await images.gather(Int32Array.from({ length: Math.min(batch, end - at) }, (_, i) => at + i))).data;
   }
 }

@@ -3,7 +3,7 @@ import { attempt, Problem } from "../core/problem.ts";
 import type { Dataset } from "../data/types.ts";
 import { readSafetensors, type StoredTensor, writeSafetensors } from "../training/safetensors.ts";
 import { readNpz } from "./npz.ts";
-import { type FeatureNetwork, featureStatistics } from "./features.ts";
+import { type FeatureNetwork, type FeatureProgress, featureStatistics, rowsOf } from "./features.ts";
 import { blockRows, mergeStatistics, type Statistics, statisticsOf } from "./statistics.ts";
 
 /**
@@ -41,9 +41,7 @@ export async function readPublishedStatistics(path: string, width: number): Prom
 }
 
 /** How statistics are gathered. */
-export interface GatheringOptions {
-  /** Told of the images done, those of an earlier call too. */
-  readonly onProgress?: (done: number) => void;
+export interface GatheringOptions extends FeatureProgress {
   /** Stops after a pass, with what is done kept. */
   readonly signal?: AbortSignal;
   /** What is done is kept when this long has passed; a minute when not said. */
@@ -81,9 +79,9 @@ async function gather(
   images: Dataset,
   { onProgress = () => {}, signal, saveEverySeconds = 60 }: GatheringOptions,
 ): Promise<Statistics> {
-  // What is damaged is begun again.
-  const earlier = await exists(begun) ? await attempt(() => read(begun, exactly)) : undefined;
-  let total = earlier instanceof Problem || !earlier ? statisticsOf(new Float64Array(), network.width) : earlier;
+  // What is not there, or damaged, is begun again.
+  const earlier = await attempt(() => read(begun, exactly));
+  let total = earlier instanceof Problem ? statisticsOf(new Float64Array(), network.width) : earlier;
   let kept = total.count, keptAt = performance.now();
   const keep = async () => {
     if (kept < total.count) await write(begun, total, exactly);
@@ -104,12 +102,6 @@ async function gather(
     if (performance.now() - keptAt >= saveEverySeconds * 1000) await keep();
   }
   return total;
-}
-
-async function* rowsOf(images: Dataset, begin: number, end: number, batch: number): AsyncGenerator<Float32Array> {
-  for (let at = begin; at < end; at += batch) {
-    yield (await images.gather(Int32Array.from({ length: Math.min(batch, end - at) }, (_, i) => at + i))).data;
-  }
 }
 
 async function write(path: string, { count, dims, mean, covariance }: Statistics, floats: number): Promise<void> {

@@ -103,8 +103,7 @@ function grown(
 
 /**
  * The maps of a block with norms, the scale of the scores and GELU's factors
- * folded in, and weights `[in, out]`, so that no step turns them round; and
- * embeddings.
+ * folded in, and weights `[in, out]`, so that no step turns them round; and embeddings.
  */
 function fold(block: BlockParameters, sizes: BlockSizes): Tensors {
   const { width, headWidth } = sizes, { pos_embed: positions, class_embed: classes } = block;

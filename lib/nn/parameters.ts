@@ -49,8 +49,7 @@ export function valueAndGradient(
 ): { readonly value: Tensor; readonly gradient: Tensor } {
   const each = specs.map(({ name }) => parameters[name]!);
   const { value, grads } = tf.engine().gradients(() => loss(parameters), each);
-  const flat = each.map((x, i) => (grads[i] ?? tf.zerosLike(x)).reshape([x.size]));
-  return { value, gradient: flat.length === 1 ? flat[0]! : tf.concat(flat) };
+  return { value, gradient: tf.concat(each.map((x, i) => (grads[i] ?? tf.zerosLike(x)).reshape([x.size]))) };
 }
 
 /** Starting values, `[parameterCount]`. Each parameter draws from its own stream, named after it. */
