@@ -1,3 +1,5 @@
+import { boxMuller } from "./box_muller.ts";
+
 /**
  * Counter-based randomness (Philox4x32-10, Salmon et al. 2011). An `Rng` is a
  * key, not a state: the same call on the same key gives the same numbers, on
@@ -79,17 +81,6 @@ function unitInterval(bits: Uint32Array): Float64Array {
   return out;
 }
 
-function boxMuller(bits: Uint32Array, count: number): Float32Array {
-  const out = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log((bits[i]! + 0.5) / 2 ** 32));
-    const angle = 2 * Math.PI * (bits[i + 1]! / 2 ** 32);
-    out[i] = radius * Math.cos(angle);
-    out[i + 1] = radius * Math.sin(angle);
-  }
-  return out.length === count ? out : out.slice(0, count);
-}
-
 function fnv1a(text: string, basis: number): number {
   let hash = basis;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
@@ -123,10 +114,10 @@ export function philox(
   out[at + 3] = c3;
 }
 
-/** The upper 32 bits of the 64-bit product of two unsigned 32-bit integers. */
+/** The upper 32 bits of the 64-bit product of two 32-bit integers, both taken as unsigned; no sum here exceeds 32 bits. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xFFFF, aHigh = a >>> 16, bLow = b & 0xFFFF, bHigh = b >>> 16;
-  const low = aLow * bLow, middle = aHigh * bLow + (low >>> 16), cross = aLow * bHigh + (middle & 0xFFFF);
-  // The partial sums stay below 2^33, so doubles hold them exactly.
-  return aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000);
+  const middle = (Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16)) | 0;
+  const cross = (Math.imul(aLow, bHigh) + (middle & 0xFFFF)) | 0;
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (cross >>> 16)) | 0;
 }

@@ -27,7 +27,7 @@ export interface TrainedCost extends StepCost {
 export interface StudentCost extends TrainedCost {
   /** Of one sample: one evaluation of the velocity. */
   readonly forward: number;
-  /** Bytes while samples are drawn with guidance, `evaluation.batch` at a time. */
+  /** Bytes while samples are drawn, `evaluation.batch` at a time, with guidance where the recipe searches its weight. */
   readonly drawingBytes: number;
 }
 
@@ -73,10 +73,11 @@ export function modelCosts(recipe: ResolvedRecipe, { train, images }: Splits): M
         const velocity = velocityOf(student, train), { patch, depth } = student.model;
         const trainee = (training: TrainingRecipe) =>
           studentTrainee(velocityOf({ ...student, training }, train), shape);
+        const { batch, guidance } = recipe.evaluation, passes = guidance.includes("search") ? 2 : 1;
         return {
           ...await trained(trainee, student.training, tokensOf(shape, patch), depth),
           forward: (await velocityWork(velocity, shape)).flops,
-          drawingBytes: (await velocityWork(velocity, shape, recipe.evaluation.batch)).peakBytes,
+          drawingBytes: (await velocityWork(velocity, shape, passes * batch)).peakBytes,
         };
       }),
     teacher: ({ teacher, student }) =>

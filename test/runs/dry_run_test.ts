@@ -34,6 +34,10 @@ Deno.test("the paper's Table 4 is planned without images, weights or engine, whi
   assertMatch(plan, /takes +4\.83 GB of main memory: the covariance of the teacher's z/);
   assertMatch(plan, /teacher TF-6×2\+2×26-1024\/2 +│ 823,042,240 +│ 1024 +│ 1\.92 TFLOP +│ 5\.7\d TFLOP/);
   assertMatch(plan, /student SiT-28×1152\/4 +│ 674,890,032 +│ 256 +│ 237 GFLOP +│ 712 GFLOP/);
+  // Guidance is two passes over each batch that is drawn.
+  assertMatch(plan, /student SiT-28×1152\/4 +│.*│ 10\.7 GB │/);
+  const unguided = await dryRun(bare, "table4", "evaluation.guidance=[unguided]");
+  assertMatch(unguided, /student SiT-28×1152\/4 +│.*│ 7\.98 GB │/);
   assertMatch(plan, /student FM seed 0 +│ run +│ not made yet +│ 191 EFLOP +│ [\d,]+ h +│ 1,323 h/);
   assertStringIncludes(plan, "H100: 60% of 66.9 TFLOP/s in float32, 23% of 989.4 in bfloat16");
   assertMatch(plan, /wasm engine: \d+% of [\d.]+ GFLOP\/s, the product of two matrices measured now/);
