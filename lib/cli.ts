@@ -1,6 +1,6 @@
 import { parseArgs } from "@std/cli";
 import { isWithin } from "./core/files.ts";
-import { instead, Problem } from "./core/problem.ts";
+import { instead, noOption, Problem } from "./core/problem.ts";
 import { hashOf } from "./core/hash.ts";
 import { type ResolvedRecipe, type RunOptions, type Scale, scales, stages } from "./recipes/types.ts";
 
@@ -183,7 +183,6 @@ export interface CommandLine {
 
 const words = ["scale", "engine", "teacher", "force", "limit", "out"] as const;
 const switches = ["dry-run", "print-config", "quiet", "help"] as const;
-const optionNames = [...words, ...switches].map((name) => `--${name}`);
 
 /**
  * Takes apart the words after a command.
@@ -197,9 +196,7 @@ export function parse(command: string, args: readonly string[]): CommandLine {
     alias: { h: "help" },
     unknown: (word, key) => {
       if (key === undefined) return true;
-      if (/^-\d/.test(word)) throw new Problem(`${word} is below zero: no option of ${command} takes such a number`);
-      const name = word.split("=")[0]!;
-      throw new Problem(`There is no option ${name}; ${instead(name, optionNames)}`);
+      throw noOption(command, word, [...words, ...switches]);
     },
   });
   const positional = given._.map(String);

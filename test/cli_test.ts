@@ -27,6 +27,10 @@ const mistakes: readonly (readonly [args: string[], message: string])[] = [
   ],
   [["show", "table4", "--sclae", "desk"], 'did you mean "--scale"?'],
   [["run", "table4", "--limit", "-1"], "-1 is below zero: no option of run takes such a number"],
+  [["convert", "a", "b", "--size", "-3"], "-3 is below zero: no option of convert takes such a number"],
+  [["convert", "a", "b", "--modl", "sit"], "There is no option --modl; expected one of --model, "],
+  [["diff", "--al=3"], "There is no option --al; expected one of --fail-on, "],
+  [["runs", "--jsn"], 'expected one of --md, --json, --help; did you mean "--json"?'],
   [["run", "table4", "--limit", "8", "--out", resolve("results/x")], "stay out of results/; name another folder"],
   [["run", "table4", "--dry-run", "student.width=1000000000"], "expected a number of at most 65536, got 1000000000"],
 ];

@@ -31,6 +31,13 @@ export function instead(word: string, known: readonly string[]): string {
   return `expected one of ${known.join(", ")}${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
 }
 
+/** For a word of `command` that looks like an option and is none of `options`, which are named without dashes. */
+export function noOption(command: string, word: string, options: readonly string[]): Problem {
+  if (/^-\d/.test(word)) return new Problem(`${word} is below zero: no option of ${command} takes such a number`);
+  const name = word.split("=")[0]!;
+  return new Problem(`There is no option ${name}; ${instead(name, options.map((option) => `--${option}`))}`);
+}
+
 /** The member of `known` nearest to `word` (edit distance at most 2, or a shared prefix), for "did you mean". */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;

@@ -1,6 +1,6 @@
 import { parseArgs } from "@std/cli";
 import { writeFileAtomic } from "../core/files.ts";
-import { instead, Problem } from "../core/problem.ts";
+import { instead, noOption, Problem } from "../core/problem.ts";
 import { beQuiet, say } from "../core/terminal.ts";
 import { onGpu } from "../engine/native.ts";
 import { benchTable } from "../reports/bench_table.ts";
@@ -50,8 +50,7 @@ export async function benchCommand(args: readonly string[]): Promise<void> {
     alias: { h: "help" },
     unknown: (word, key) => {
       if (key === undefined) throw new Problem(`bench takes options only; what is "${word}"?`);
-      const names = [...words, ...switches].map((name) => `--${name}`);
-      throw new Problem(`There is no option ${word.split("=")[0]}; ${instead(word.split("=")[0]!, names)}`);
+      throw noOption("bench", word, [...words, ...switches]);
     },
   });
   if (given.help) return console.log(help);

@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import { parseArgs } from "@std/cli";
 import { hashFile } from "../core/hash.ts";
-import { nearest, Problem } from "../core/problem.ts";
+import { nearest, noOption, Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import { inceptionReference } from "../metrics/inception_reference.ts";
 import type { Reference } from "../models/reference_layout.ts";
@@ -37,6 +37,7 @@ Options
   --size N         sit, towards the reference: side of the images or latents, for its position embedding
   --learn-sigma    sit, towards the reference: with the variance output, as zeros, for code built with learn_sigma=True`;
 
+const words = ["model", "weights", "size"] as const, switches = ["learn-sigma", "help"] as const;
 const references: Readonly<Record<string, Reference>> = { ...ofModels, inception: inceptionReference };
 
 /**
@@ -47,12 +48,12 @@ const references: Readonly<Record<string, Reference>> = { ...ofModels, inception
  */
 export async function convertCommand(args: readonly string[]): Promise<void> {
   const given = parseArgs([...args], {
-    string: ["model", "weights", "size"],
-    boolean: ["learn-sigma", "help"],
+    string: words,
+    boolean: switches,
     alias: { h: "help" },
     unknown: (word, key) => {
-      if (key !== undefined) throw new Problem(`convert has no option ${word.split("=")[0]}; see --help`);
-      return true;
+      if (key === undefined) return true;
+      throw noOption("convert", word, [...words, ...switches]);
     },
   });
   if (given.help) return console.log(HELP);

@@ -1,5 +1,5 @@
 import { parseArgs } from "@std/cli";
-import { instead, Problem } from "../core/problem.ts";
+import { instead, noOption, Problem } from "../core/problem.ts";
 import { renderDiffJson, renderDiffMarkdown, renderDiffTerminal } from "../reports/diff.ts";
 import { countVerdicts, type Diff, diffSources } from "../results/diff.ts";
 import { openSource, workingTree } from "../results/tree.ts";
@@ -38,8 +38,7 @@ export async function diffCommand(args: readonly string[]): Promise<void> {
     alias: { h: "help" },
     unknown: (word, key) => {
       if (key === undefined) return true;
-      const names = ["fail-on", ...switches].map((name) => `--${name}`);
-      throw new Problem(`There is no option ${word}; ${instead(word, names)}`);
+      throw noOption("diff", word, ["fail-on", ...switches]);
     },
   });
   if (given["help"]) return console.log(help);

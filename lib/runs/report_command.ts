@@ -1,6 +1,6 @@
 import { parseArgs } from "@std/cli";
 import { writeFileAtomic } from "../core/files.ts";
-import { attempt, instead, Problem } from "../core/problem.ts";
+import { attempt, instead, noOption, Problem } from "../core/problem.ts";
 import { say } from "../core/terminal.ts";
 import { contentSecurityPolicy, renderReport } from "../reports/html/page.tsx";
 import type { Comparison } from "../reports/html/types.ts";
@@ -136,8 +136,7 @@ function parseLine(args: readonly string[]): ReportLine {
     boolean: ["serve", "quiet"],
     unknown: (word, key) => {
       if (key === undefined) return true;
-      const option = word.split("=")[0]!;
-      throw new Problem(`There is no option ${option}; ${instead(option, options.map((name) => `--${name}`))}`);
+      throw noOption("report", word, options);
     },
   });
   const [out, diff, port] = ["out", "diff", "port"].map((name) => {

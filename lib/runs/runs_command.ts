@@ -1,6 +1,6 @@
 import { parseArgs } from "@std/cli";
 import CliTable from "cli-table3";
-import { attempt, instead, Problem } from "../core/problem.ts";
+import { attempt, noOption, Problem } from "../core/problem.ts";
 import { duration } from "../core/terminal.ts";
 import { markdownTable } from "../reports/markdown_table.ts";
 import { missing } from "../reports/sections.ts";
@@ -47,7 +47,7 @@ export async function runsCommand(args: readonly string[]): Promise<void> {
     alias: { h: "help" },
     unknown: (word, key) => {
       if (key === undefined) return true;
-      throw new Problem(`There is no option ${word}; ${instead(word, switches.map((name) => `--${name}`))}`);
+      throw noOption("runs", word, switches);
     },
   });
   if (given["help"]) return console.log(help);
