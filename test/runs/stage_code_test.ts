@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { loadRecipe } from "../../lib/recipes/load.ts";
 import { codeFiles, type Entry } from "../../lib/runs/code_version.ts";
 import {
@@ -137,6 +137,13 @@ Deno.test("noise, grey levels, mirroring and batches are in the keys of what is 
     const files = await filesOf(code);
     assertEquals(paths.filter((path) => !files.has(path)), []);
   }
+});
+
+Deno.test("versions of packages that compute numbers are in the keys, and no others", async () => {
+  const found = new Map(await codeFiles([...teacher, ...cell]));
+  assertMatch(found.get("@tensorflow/tfjs")!, /tfjs@\d\S+ .*tfjs-backend-wasm@\d\S+ .*tfjs-node-gpu@\d/);
+  assertMatch(found.get("ml-matrix")!, /ml-matrix@\d/);
+  assertEquals([...found.keys()].filter((name) => !name.endsWith(".ts")), ["@tensorflow/tfjs", "ml-matrix"]);
 });
 
 Deno.test("a key holds no code of other stages, nor of what was not chosen", async () => {
