@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import * as z from "zod";
 import { Problem } from "../core/problem.ts";
 import { createRng, type Rng } from "../core/rng.ts";
@@ -30,10 +29,7 @@ export interface FeatureRecipe {
 }
 
 /** Where a training is kept, and who hears of it: of its losses, cross-entropy in nats. */
-export interface FeatureTrainingRun extends Pick<TrainLoopOptions, "identity" | "signal" | "onStep"> {
-  /** Checkpoints, the log of losses and in the end the network. */
-  readonly folder: string;
-}
+export type FeatureTrainingRun = Pick<TrainLoopOptions, "folder" | "identity" | "signal" | "onStep">;
 
 const batchOf = (size: number, { batchSize }: FeatureTraining): number => Math.min(batchSize, size);
 
@@ -41,8 +37,6 @@ const batchOf = (size: number, { batchSize }: FeatureTraining): number => Math.m
 export function trainingSteps(size: number, options: FeatureTraining): number {
   return options.epochs * Math.floor(size / batchOf(size, options));
 }
-
-const checkpointsOf = (folder: string): string => join(folder, "checkpoints");
 
 /**
  * Trains a network to tell the classes of `dataset`, by cross-entropy, from the newest checkpoint or from the start.
@@ -54,7 +48,7 @@ const checkpointsOf = (folder: string): string => join(folder, "checkpoints");
 export async function trainFeatureNetwork(
   dataset: Dataset,
   { seed, training }: Omit<FeatureRecipe, "data">,
-  { folder, ...run }: FeatureTrainingRun,
+  run: FeatureTrainingRun,
 ): Promise<void> {
   if (tf.getBackend() === "wasm") {
     throw new Problem(
@@ -85,10 +79,8 @@ export async function trainFeatureNetwork(
       trainer,
       batch: batchesOf(dataset, training, rng.fork("order")),
       steps,
-      checkpointDir: checkpointsOf(folder),
       saveEverySeconds: 60,
       keepAverageAt: [steps],
-      logPath: join(folder, "loss.jsonl"),
       ...run,
     });
   } finally {
@@ -106,7 +98,7 @@ export async function trainedFeatureNetwork(
   { shape, classes, size }: Dataset,
   training: FeatureTraining,
 ): Promise<Classifier> {
-  const path = averagePath(checkpointsOf(folder), trainingSteps(size, training));
+  const path = averagePath(folder, trainingSteps(size, training));
   return createClassifier(shape, classes, (await readWeights(path, featureParameters(shape, classes))).flat);
 }
 

@@ -3,9 +3,9 @@ import type { StudentRecipe } from "../recipes/types.ts";
 import type { LossCurves, LossPoint } from "../results/losses.ts";
 import { lossCurve } from "../training/loss_curve.ts";
 import { type LossRecord, meanLoss, readLossLog } from "../training/loss_log.ts";
+import { lossLog } from "../training/loop.ts";
 import { stepsFor } from "../training/steps.ts";
 import type { RowPlan } from "./plan.ts";
-import { lossLog } from "./train.ts";
 
 /**
  * The mean training loss over the last tenth of the steps up to a checkpoint.

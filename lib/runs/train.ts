@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { withProgress } from "../core/terminal.ts";
 import type { Rng } from "../core/rng.ts";
 import type { Tensor, Tensors } from "../engine/mod.ts";
@@ -31,11 +30,8 @@ export interface TrainingRun {
 
 /** Where the average kept at `samples` lies (see `readWeights`). */
 export function keptAverage(folder: string, samples: number, batch: number): string {
-  return averagePath(join(folder, "checkpoints"), stepsFor(samples, batch));
+  return averagePath(folder, stepsFor(samples, batch));
 }
-
-/** Where the losses of a run are logged. */
-export const lossLog = (folder: string): string => join(folder, "loss.jsonl");
 
 /** Rows of the dataset for a step: every epoch goes through all of them once, in an order of its own. */
 export function epochRows(size: number, batch: number, step: number, rng: Rng): Int32Array {
@@ -80,11 +76,10 @@ export async function train(run: TrainingRun): Promise<void> {
         trainer,
         batch: run.batch,
         steps: stepsFor(samples, batch),
-        checkpointDir: join(folder, "checkpoints"),
+        folder,
         identity: run.identity,
         saveEverySeconds: 60,
         keepAverageAt: run.keepAt.map((at) => stepsFor(at, batch)),
-        logPath: lossLog(folder),
         signal,
         onStep: ({ step, loss }) => onProgress(Math.min(step * batch, samples), `loss ${loss.toFixed(4)}`),
       }));

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { Problem } from "../core/problem.ts";
 import { turn } from "../core/turn.ts";
 import { type Tensors, tf } from "../engine/mod.ts";
@@ -18,15 +19,14 @@ export interface TrainLoopOptions {
   readonly batch: (step: number) => Promise<Tensors>;
   /** The run's length in optimizer steps. */
   readonly steps: number;
-  readonly checkpointDir: string;
+  /** Where checkpoints, kept averages (`averagePath`) and the log of losses (`lossLog`) lie. */
+  readonly folder: string;
   /** What a checkpoint must agree in to be resumed from. */
   readonly identity: Identity;
   /** A checkpoint is saved when this long has passed since the last; 0 saves at every step. */
   readonly saveEverySeconds: number;
-  /** Steps whose moving average is kept for good, in `averagePath(checkpointDir, step)`. */
+  /** Steps whose moving average is kept for good, in `averagePath(folder, step)`. */
   readonly keepAverageAt?: readonly number[];
-  /** The log of losses, see `openLossLog`. */
-  readonly logPath: string;
   readonly onStep?: (record: LossRecord) => void;
   /** Told in one sentence when a damaged checkpoint is passed over. */
   readonly warn?: (message: string) => void;
@@ -34,10 +34,15 @@ export interface TrainLoopOptions {
   readonly signal?: AbortSignal;
 }
 
+const checkpointsIn = (folder: string): string => join(folder, "checkpoints");
+
 /** Where `trainLoop` keeps the moving average of `step` (see `readWeights`). */
-export function averagePath(checkpointDir: string, step: number): string {
-  return `${checkpointDir}/average-${String(step).padStart(9, "0")}.safetensors`;
+export function averagePath(folder: string, step: number): string {
+  return join(checkpointsIn(folder), `average-${String(step).padStart(9, "0")}.safetensors`);
 }
+
+/** Where `trainLoop` logs the losses (see `readLossLog`). */
+export const lossLog = (folder: string): string => join(folder, "loss.jsonl");
 
 /**
  * Trains up to `steps`, resuming from the newest whole checkpoint. However
@@ -49,16 +54,16 @@ export function averagePath(checkpointDir: string, step: number): string {
  * 70 when loss or gradient is not finite, with the step before it saved; 74 when the disk refuses.
  */
 export async function trainLoop(options: TrainLoopOptions): Promise<{ readonly resumedFrom: number }> {
-  const { trainer, steps, checkpointDir, identity, warn = console.warn } = options;
-  const state = await loadCheckpoint(checkpointDir, trainer.specs, identity, warn);
+  const { trainer, steps, folder, identity, warn = console.warn } = options, checkpoints = checkpointsIn(folder);
+  const state = await loadCheckpoint(checkpoints, trainer.specs, identity, warn);
   if (state) trainer.restore(state);
   const resumedFrom = trainer.step;
-  const log = await openLossLog(options.logPath, resumedFrom);
+  const log = await openLossLog(lossLog(folder), resumedFrom);
   const batches = lookAhead(options.batch, steps);
   const save = async () => {
     // The log first: a checkpoint must never be ahead of it.
     await log.sync();
-    await saveCheckpoint(checkpointDir, trainer.specs, await trainer.snapshot(), identity);
+    await saveCheckpoint(checkpoints, trainer.specs, await trainer.snapshot(), identity);
   };
   try {
     if (!state) await save(); // a full or read-only disk shows now rather than later
@@ -107,9 +112,9 @@ async function advance(
   }
 }
 
-async function keepAverage({ trainer, checkpointDir, identity }: TrainLoopOptions): Promise<void> {
+async function keepAverage({ trainer, folder, identity }: TrainLoopOptions): Promise<void> {
   const flat = await trainer.ema().data<"float32">();
-  await writeWeights(averagePath(checkpointDir, trainer.step), trainer.specs, flat, {
+  await writeWeights(averagePath(folder, trainer.step), trainer.specs, flat, {
     ...identity,
     step: String(trainer.step),
     samplesSeen: String(trainer.samplesSeen),

@@ -117,7 +117,7 @@ testOnEngines("trainLoop() keeps two checkpoints, a log that reads back, and ave
     const log = await readLossLog(`${folder}/loss.jsonl`);
     assertEquals(log.map(({ loss }) => Math.fround(loss)), reported, "the log's digits tell every float32 apart");
     assertEquals(meanLoss(log, 0.25), (log[9]!.loss + log[10]!.loss + log[11]!.loss) / 3);
-    const kept = await readWeights(averagePath(`${folder}/checkpoints`, 9), trainer.specs);
+    const kept = await readWeights(averagePath(folder, 9), trainer.specs);
     assertEquals(kept.flat, average);
     assertEquals([kept.metadata.step, kept.metadata.samplesSeen, kept.metadata.recipe], ["9", "72", "r1"]);
   });

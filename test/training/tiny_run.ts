@@ -40,10 +40,9 @@ export async function tinyRun(folder: string, steps: number, changes: Partial<Tr
     return await trainLoop({
       batch: tinyBatch,
       steps,
-      checkpointDir: `${folder}/checkpoints`,
+      folder,
       identity: { recipe: "r1" },
       saveEverySeconds: 0,
-      logPath: `${folder}/loss.jsonl`,
       ...changes,
       trainer,
     });
