@@ -55,6 +55,9 @@ const stretches = 3;
  * Token by token, x = z·exp(xa) + xb, where xa and xb of a token are known once
  * the tokens before it are. Keys and values of these are kept, and grow from
  * stretch to stretch.
+ *
+ * Activations are `[width, rows]`: of few samples, the time of a product is that of
+ * reading its weights, and as its first factor these are read once, in the order in which they lie.
  */
 function invert({ z, mixing, ...folded }: Tensors, sizes: BlockSizes): Tensor {
   const { tokens, tokenWidth, width, headWidth, classes } = sizes, { weights, temperature } = folded;
@@ -62,14 +65,14 @@ function invert({ z, mixing, ...folded }: Tensors, sizes: BlockSizes): Tensor {
   // The unconditional branch rides along as the second half of the rows.
   const unlabelled = () => classMixing(tf.fill([batch], -1, "int32"), classes);
   const rowMixing = mixing && weights ? tf.concat([mixing, unlabelled()], 0) : mixing;
-  const half = [lines / 2, 1, 1];
+  const half = [1, batch, 1];
   const common = {
     ...folded,
-    row: tf.add(rowEmbedding(folded, rowMixing, sizes), tf.zeros([rows, 1])),
-    ...(temperature && { temperature: tf.concat([tf.ones(half), tf.mul(tf.ones(half), temperature)], 0) }),
+    row: tf.add(tf.transpose(rowEmbedding(folded, rowMixing, sizes)), tf.zeros([1, rows])),
+    ...(temperature && { temperature: tf.concat([tf.ones(half), tf.mul(tf.ones(half), temperature)], 1) }),
   };
   // Row k of x is noise until step k − 1 puts data there.
-  let x = tf.transpose(z!, [1, 0, 2]).reshape([1, tokens, batch * tokenWidth]);
+  let x = tf.transpose(z!, [1, 2, 0]).reshape([1, tokens, tokenWidth * batch]);
   let cache: Tensors = {};
   const layers = Object.keys(folded).filter((name) => /^qkv\d+\.weight$/.test(name)).length;
   const steps = tokens - 1, stretch = Math.ceil(steps / stretches);
@@ -84,7 +87,7 @@ function invert({ z, mixing, ...folded }: Tensors, sizes: BlockSizes): Tensor {
     );
     ({ x, ...cache } = state as { x: Tensor });
   }
-  return tf.transpose(x.reshape([tokens, batch, tokenWidth]), [1, 0, 2]);
+  return tf.transpose(x.reshape([tokens, tokenWidth, batch]), [2, 0, 1]);
 }
 
 /** Keys and values of every layer, with room for `shape[1]` tokens. */
@@ -101,21 +104,18 @@ function grown(
   }));
 }
 
-/**
- * The maps of a block with norms, the scale of the scores and GELU's factors
- * folded in, and weights `[in, out]`, so that no step turns them round; and embeddings.
- */
+/** The maps of a block with norms, the scale of the scores and GELU's factors folded in; and embeddings. */
 function fold(block: BlockParameters, sizes: BlockSizes): Tensors {
   const { width, headWidth } = sizes, { pos_embed: positions, class_embed: classes } = block;
   const folded: Record<string, Tensor> = {
     positions: positions!,
     ...(classes && { class_embed: classes }),
-    "proj_in.weight": tf.transpose(block["proj_in.weight"]!),
+    "proj_in.weight": block["proj_in.weight"]!,
     "proj_in.bias": block["proj_in.bias"]!,
   };
   const put = (name: string, { weight, bias }: { weight: Tensor; bias: Tensor }) => {
-    folded[`${name}.weight`] = tf.transpose(weight);
-    folded[`${name}.bias`] = bias;
+    folded[`${name}.weight`] = weight;
+    folded[`${name}.bias`] = bias.reshape([-1, 1]);
   };
   const scale = tf.concat([tf.fill([width], headWidth ** -0.5), tf.ones([2 * width])]);
   for (let i = 0; i < layerCount(block); i++) {
@@ -134,9 +134,9 @@ function fold(block: BlockParameters, sizes: BlockSizes): Tensors {
   return folded;
 }
 
-/** The map `name` of `fold`, for x `[rows, in]`. */
+/** The map `name` of `fold`, for x `[in, rows]`. */
 function map(constants: Tensors, name: string, x: Tensor): Tensor {
-  return tf.add(product(x, constants[`${name}.weight`]!), constants[`${name}.bias`]!);
+  return tf.add(product(constants[`${name}.weight`]!, x), constants[`${name}.bias`]!);
 }
 
 /** Row `index` of the matrix `x`, `[1, columns]`. */
@@ -152,28 +152,28 @@ function decodeToken(
   round: Tensor,
   sizes: BlockSizes,
 ): Tensors {
-  const [, tokens, columns] = x.shape as [number, number, number], { tokenWidth } = sizes;
+  const [, tokens, columns] = x.shape as [number, number, number], { tokenWidth, width } = sizes;
   const all = x.reshape([tokens, columns]);
   const position = tf.add(constants.start!, round), next = tf.add(position, tf.scalar(1, "int32"));
-  const token = rowOf(all, position).reshape([-1, tokenWidth]), noise = rowOf(all, next).reshape([-1, tokenWidth]);
+  const token = rowOf(all, position).reshape([tokenWidth, -1]), noise = rowOf(all, next).reshape([tokenWidth, -1]);
   const step = { cache, visible: rowOf(constants.visible!, round), position };
   const { weights } = constants;
   let h = tf.add(
-    product(weights ? tf.concat([token, token], 0) : token, constants["proj_in.weight"]!),
-    tf.add(constants.row!, rowOf(constants.positions!, position)),
+    product(constants["proj_in.weight"]!, weights ? tf.concat([token, token], 1) : token),
+    tf.add(constants.row!, rowOf(constants.positions!, position).reshape([width, 1])),
   );
   for (let i = 0; `qkv${i}.weight` in constants; i++) {
     h = tf.add(h, attendToCache(constants, i, h, step, sizes));
-    const hidden = scaledGelu(map(constants, `up${i}`, standardize(h, normEps)));
+    const hidden = scaledGelu(map(constants, `up${i}`, standardize(h, normEps, 0)));
     h = tf.add(h, map(constants, `down${i}`, hidden));
   }
   let output = map(constants, "proj_out", h);
   if (weights) {
-    const [conditional, unconditional] = tf.split(output, 2, 0) as [Tensor, Tensor];
-    const extra = tf.mul(rowOf(weights, position), tf.sub(conditional, unconditional));
+    const [conditional, unconditional] = tf.split(output, 2, 1) as [Tensor, Tensor];
+    const extra = tf.mul(rowOf(weights, position).reshape([-1, 1]), tf.sub(conditional, unconditional));
     output = tf.add(unconditional, extra);
   }
-  const [logScale, shift] = tf.split(output, 2, 1) as [Tensor, Tensor];
+  const [logScale, shift] = tf.split(output, 2, 0) as [Tensor, Tensor];
   const data = tf.add(tf.mul(noise, tf.exp(logScale)), shift);
   return { x: writeRow(x, data.reshape([1, 1, columns]), next), ...cache };
 }
@@ -190,18 +190,15 @@ interface Step {
 /** One token's attention over the cache and itself, whose keys and values it puts there first. */
 function attendToCache(constants: Tensors, i: number, h: Tensor, step: Step, { width, headWidth }: BlockSizes): Tensor {
   const { cache, visible, position } = step;
-  const rows = h.shape[0]!, lines = rows * width / headWidth;
-  const qkv = map(constants, `qkv${i}`, standardize(h, normEps));
-  const [query, key, value] = tf.split(qkv, 3, 1).map((x) => x.reshape([lines, 1, headWidth])) as [
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
-  const keys = cache[`keys${i}`] = writeRow(cache[`keys${i}`]!, key, position);
-  const values = cache[`values${i}`] = writeRow(cache[`values${i}`]!, value, position);
+  const rows = h.shape[1]!, heads = width / headWidth, line = [heads * rows, 1, headWidth];
+  const qkv = map(constants, `qkv${i}`, standardize(h, normEps, 0)).reshape([3 * heads, headWidth, rows]);
+  const [query, key, value] = tf.split(tf.transpose(qkv, [0, 2, 1]), 3, 0) as [Tensor, Tensor, Tensor];
+  const keys = cache[`keys${i}`] = writeRow(cache[`keys${i}`]!, key.reshape(line), position);
+  const values = cache[`values${i}`] = writeRow(cache[`values${i}`]!, value.reshape(line), position);
   const scaled = constants.temperature ? tf.div(query, constants.temperature) : query;
-  const shares = tf.softmax(tf.add(tf.matMul(scaled, keys, false, true), visible));
-  return map(constants, `proj${i}`, tf.matMul(shares, values).reshape([rows, width]));
+  const shares = tf.softmax(tf.add(tf.matMul(scaled.reshape(line), keys, false, true), visible));
+  const attended = tf.transpose(tf.matMul(shares, values).reshape([heads, rows, headWidth]), [0, 2, 1]);
+  return map(constants, `proj${i}`, attended.reshape([width, rows]));
 }
 
 /** The weights of every step, and the temperature. The caller disposes them. */

@@ -1,20 +1,20 @@
 import { type Tensor, tf } from "../engine/mod.ts";
 
-/** Zero mean and unit variance over the last axis: (x − mean) / √(var + eps), with the biased variance. */
-export function standardize(x: Tensor, eps: number): Tensor {
+/** Zero mean and unit variance over `axis`: (x − mean) / √(var + eps), with the biased variance. */
+export function standardize(x: Tensor, eps: number, axis = -1): Tensor {
   return tf.customGrad((...inputs) => {
     const [x, save] = inputs as unknown as [Tensor, (saved: Tensor[]) => void];
-    const centred = tf.sub(x, tf.mean(x, -1, true));
-    const inverseStd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), eps));
+    const centred = tf.sub(x, tf.mean(x, axis, true));
+    const inverseStd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), axis, true), eps));
     const value = tf.mul(centred, inverseStd);
     save([value, inverseStd]);
-    return { value, gradFunc: (dy: Tensor, [y, scale]: Tensor[]) => standardizeGradient(dy, y!, scale!) };
+    return { value, gradFunc: (dy: Tensor, [y, scale]: Tensor[]) => standardizeGradient(dy, y!, scale!, axis) };
   })(x);
 }
 
-function standardizeGradient(dy: Tensor, y: Tensor, inverseStd: Tensor): Tensor {
-  const alongY = tf.mul(y, tf.mean(tf.mul(dy, y), -1, true));
-  return tf.mul(tf.sub(tf.sub(dy, tf.mean(dy, -1, true)), alongY), inverseStd);
+function standardizeGradient(dy: Tensor, y: Tensor, inverseStd: Tensor, axis: number): Tensor {
+  const alongY = tf.mul(y, tf.mean(tf.mul(dy, y), axis, true));
+  return tf.mul(tf.sub(tf.sub(dy, tf.mean(dy, axis, true)), alongY), inverseStd);
 }
 
 /** Layer normalisation with weight and bias `[channels]`. */

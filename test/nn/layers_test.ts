@@ -49,6 +49,7 @@ testOnEngines("linear, standardize, gelu and geluTanh have the gradients of thei
     assertGradient((weight) => linear(x, weight), weight);
     assertGradient((bias) => linear(x, weight, bias), bias);
     assertGradient((x) => standardize(x, 1e-5), x);
+    assertGradient((x) => standardize(x, 1e-5, 0), x);
     assertGradient(gelu, x);
     assertGradient(geluTanh, x);
     assertGradient(silu, x);
@@ -95,6 +96,8 @@ for (const compile of [false, true]) {
 testOnEngines("standardize gives mean 0 and variance 1, and foldNorm the linear map of layerNorm", () => {
   tf.tidy(() => {
     const x = filled("x", [5, 8], 3);
+    const turned = tf.transpose(standardize(tf.transpose(x), 0));
+    assertLess(relativeError(values(standardize(x, 0, 0)), values(turned)), 1e-6);
     const { mean, variance } = tf.moments(standardize(x, 0), 1);
     for (const value of values(mean)) assertAlmostEquals(value, 0, 1e-6);
     for (const value of values(variance)) assertAlmostEquals(value, 1, 1e-5);
