@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { createRng } from "../core/rng.ts";
 import { withProgress } from "../core/terminal.ts";
 import { curvatureMeasurement } from "../metrics/curvature.ts";
-import type { Measurement } from "../metrics/types.ts";
 import type { VelocityModel } from "../models/types.ts";
 import type { EvaluationRecipe, SamplerRecipe } from "../recipes/types.ts";
 import { samplerName } from "../results/figures.ts";
@@ -13,8 +12,7 @@ import { sampler } from "../sampling/ode.ts";
 import { writeSafetensors } from "../training/safetensors.ts";
 import { distanceOf, roughDistance } from "./comparison.ts";
 import type { CellPlan } from "./plan.ts";
-import { type Search, searchOf } from "./search.ts";
-import { writeStageFigures } from "./stage_figures.ts";
+import { type Search, searchOf, writeStageFigures } from "./stage_figures.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** Images of a cell that the picture of a table shows: one per class, the same noise in all. */
@@ -41,12 +39,6 @@ export interface CellInputs {
   /** For the guidance `heldOut`. */
   readonly heldOut?: HeldOut;
   readonly signal: AbortSignal;
-}
-
-/** What a stage that measures leaves in its folder as `figures.json`: by metric. */
-export interface StageFigures {
-  readonly figures: Readonly<Record<string, Measurement>>;
-  readonly search?: Search;
 }
 
 /** Samples a student under the cell's solver and guidance, measures, and keeps a few of the images. */

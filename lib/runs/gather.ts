@@ -4,10 +4,10 @@ import type { EvaluationRecipe, GuidanceRecipe, ResolvedRecipe, RowRecipe } from
 import { aggregateSeeds } from "../results/aggregate.ts";
 import { type Figure, type FigureKey, figureKey, samplerName } from "../results/figures.ts";
 import { pairedDifferences } from "../results/paired.ts";
-import type { StageFigures } from "./cell.ts";
+import { trainingLoss } from "./losses.ts";
 import type { RowPlan, StudentPlan, TeacherPlan } from "./plan.ts";
 import { flowOf, velocityOf } from "./recipe_models.ts";
-import { trainingLoss } from "./losses.ts";
+import type { StageFigures } from "./stage_figures.ts";
 import { readStage } from "./stages.ts";
 import type { Splits } from "./workbench.ts";
 

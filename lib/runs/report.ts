@@ -21,10 +21,10 @@ import { plotsOf, writePlot } from "../reports/plot.ts";
 import { writeGrid } from "../reports/png_grid.ts";
 import { renderTerminal, writeTable } from "../reports/table.ts";
 import { readSafetensors } from "../training/safetensors.ts";
-import type { StageFigures } from "./cell.ts";
 import { gatherFigures, guidanceName } from "./gather.ts";
 import { gatherLosses } from "./losses.ts";
 import type { RowPlan } from "./plan.ts";
+import type { StageFigures } from "./stage_figures.ts";
 import { readStage, type StagePlan } from "./stages.ts";
 import type { Workbench } from "./workbench.ts";
 

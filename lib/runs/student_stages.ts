@@ -1,8 +1,9 @@
 import type { Coupling } from "../couplings/types.ts";
 import type { ResolvedRecipe } from "../recipes/types.ts";
-import { evaluateCell, type HeldOut, type StageFigures } from "./cell.ts";
+import { evaluateCell, type HeldOut } from "./cell.ts";
 import type { CellPlan, RowPlan, StudentPlan } from "./plan.ts";
 import type { Run } from "./run.ts";
+import type { StageFigures } from "./stage_figures.ts";
 import { readStage } from "./stages.ts";
 import { loadStudent, trainStudent } from "./student.ts";
 

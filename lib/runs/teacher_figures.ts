@@ -1,7 +1,7 @@
 import { priorMismatch } from "../metrics/prior_mismatch.ts";
-import type { StageFigures } from "./cell.ts";
 import { heldOutNoise } from "./held_out.ts";
 import type { TeacherFigures } from "./plan.ts";
+import type { StageFigures } from "./stage_figures.ts";
 import { distancesOfCodes, likelihoods } from "./teacher_codes.ts";
 import type { TeacherInputs } from "./teacher_inputs.ts";
 import { ownSamples } from "./teacher_samples.ts";

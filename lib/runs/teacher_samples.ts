@@ -6,9 +6,8 @@ import type { GuidanceRecipe } from "../recipes/types.ts";
 import { type Drawn, drawSamples } from "../sampling/draw.ts";
 import { goldenSection } from "../sampling/golden_section.ts";
 import { teacherSource } from "../sampling/teacher.ts";
-import type { StageFigures } from "./cell.ts";
 import { distanceOf, roughDistance } from "./comparison.ts";
-import { searchOf } from "./search.ts";
+import { searchOf, type StageFigures } from "./stage_figures.ts";
 import { sigmaOf, teacherBatch, type TeacherInputs } from "./teacher_inputs.ts";
 
 /** The Fréchet distance of the teacher's own samples, its training noise removed; guided as TarFlow's evaluation is. */

@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { loadRecipe } from "../../lib/recipes/load.ts";
 import { rowRecipes } from "../../lib/recipes/rows.ts";
-import { searchOf } from "../../lib/runs/search.ts";
-import { writeStageFigures } from "../../lib/runs/stage_figures.ts";
+import { searchOf, writeStageFigures } from "../../lib/runs/stage_figures.ts";
 import type { CellPlan } from "../../lib/runs/plan.ts";
 import { guidanceNote, searchLog } from "../../lib/runs/report.ts";
 import { goldenSection } from "../../lib/sampling/golden_section.ts";
