@@ -14,7 +14,7 @@ export type Entry = string | { readonly [Registry in keyof typeof registries]?: 
 
 /** Files that imports are not followed into: no number depends on them, or a key has what does. */
 const passive = [
-  /^core\/(?!rng|box_muller)/, // files, hashes, the terminal
+  /^core\/(?!(rng|box_muller)\.ts)/, // files, hashes, the terminal
   /^engine\/(compiled|install|locate|releases|device|open|types)\.ts/, // finds and names the engine, keeps what it compiled
   /^(models\/(flows|velocities|autoencoders)|couplings\/mod)\.ts/, // registries: the member that runs is an entry
   /^(recipes|results)\//, // what a recipe says is in the key; names and digits of results are given when all is measured
@@ -44,7 +44,7 @@ export async function codeFiles(entries: readonly Entry[]): Promise<(readonly [p
     files.set(path, "");
     const { code, imports, packages } = await sourceOf(path);
     files.set(path, code);
-    for (const name of packages) files.set(name, await versionOf(name));
+    for (const [name, version] of packages) files.set(name, version);
     await Promise.all(imports.map(visit));
   };
   await Promise.all((await Promise.all(entries.map(fileOf))).map(visit));
@@ -69,13 +69,14 @@ async function fileOf(entry: Entry): Promise<string> {
 }
 
 /** What a file imports for use at run time, files below lib/ and packages; types leave no code behind. */
-function importsOf(source: string, path: string): Pick<Source, "imports" | "packages"> {
+async function importsOf(source: string, path: string): Promise<Pick<Source, "imports" | "packages">> {
   const names = [...source.matchAll(/^(?:import|export)\s(?!type\b)[^"';]*?from\s+"([^"]+)"/gm)].map(([, name]) =>
     name!
   );
+  const packages = names.filter((name) => !name.startsWith(".") && !passivePackages.test(name));
   return {
     imports: names.filter((name) => name.startsWith(".")).map((name) => relative(name, path)),
-    packages: names.filter((name) => !name.startsWith(".") && !passivePackages.test(name)),
+    packages: await Promise.all(packages.map(async (name) => [name, await versionOf(name)] as const)),
   };
 }
 
@@ -91,13 +92,13 @@ const readSource = (path: string) => Deno.readTextFile(new URL(path, root));
 interface Source {
   readonly code: string;
   readonly imports: readonly string[];
-  readonly packages: readonly string[];
+  readonly packages: readonly (readonly [name: string, version: string])[];
 }
 const sources = new Map<string, Promise<Source>>();
 function sourceOf(path: string): Promise<Source> {
   const read = async () => {
     const source = await readSource(path);
-    return { code: withoutComments(source), ...importsOf(source, path) };
+    return { code: withoutComments(source), ...await importsOf(source, path) };
   };
   let source = sources.get(path);
   if (!source) sources.set(path, source = read());
