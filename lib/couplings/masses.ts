@@ -1,8 +1,8 @@
 import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
-import { assign } from "./assignment.ts";
+import { assign, type Assignment } from "./assignment.ts";
 import { chiSquared } from "./chi_squared.ts";
-import { viewsOf, widthOf } from "./features.ts";
+import { widthOf } from "./features.ts";
 import { placePotential, type PointSet } from "./point_set.ts";
 
 /** Fresh noise, as `noiseRows` `[count · views, width]`. */
@@ -37,13 +37,15 @@ export async function measureMasses(
   const hits = transports.map(({ points }) => new Float64Array(points.size));
   const costs = transports.map(() => 0);
   const batchSize = Math.min(draws, batchFor(transports)), batches = Math.ceil(draws / batchSize);
-  for (let batch = 0; batch < batches; batch++) {
-    const rows = source(batchSize, rng.at(batch));
-    for (const [i, { points, potential }] of transports.entries()) {
-      const { index, score } = await assign(points, placed[i]!, rows, rows.shape[0]! / viewsOf(points.features));
+  const draw = (batch: number) => batch < batches ? source(batchSize, rng.at(batch)) : undefined;
+  let next = draw(0);
+  for (let batch = 0; next; batch++) {
+    const rows = next, pending = assignAll(transports, placed, rows);
+    next = draw(batch + 1); // while the engine multiplies
+    for (const [i, { index, score }] of (await pending).entries()) {
       for (let row = 0; row < batchSize; row++) {
         hits[i]![index[row]!]!++;
-        costs[i]! += potential[index[row]!]! - score[row]!;
+        costs[i]! += transports[i]!.potential[index[row]!]! - score[row]!;
       }
     }
     rows.dispose();
@@ -56,6 +58,12 @@ export async function measureMasses(
     neverHit: hits[i]!.reduce((count, hit, j) => count + (hit === 0 && weights[j]! > 0 ? 1 : 0), 0),
     cost: costs[i]! / (batches * batchSize),
   }));
+}
+
+async function assignAll(transports: readonly Transport[], placed: readonly Tensor[][], rows: Tensor) {
+  const assignments: Assignment[] = [];
+  for (const [i, { points }] of transports.entries()) assignments.push(await assign(points, placed[i]!, rows));
+  return assignments;
 }
 
 /** As many noise samples as keep a batch of them, and its scores, at 16 MiB a view. */

@@ -1,7 +1,16 @@
 import type { Rng } from "../core/rng.ts";
 import { turn } from "../core/turn.ts";
-import { type Tensor, tf } from "../engine/mod.ts";
+import { tf } from "../engine/mod.ts";
 import { drawsFor } from "./chi_squared.ts";
+import {
+  drawGroups,
+  type GroupedNoise,
+  type Grouping,
+  groupingOf,
+  type Leading,
+  leadingDirections,
+  sharedNoise,
+} from "./leading.ts";
 import { measureMasses, type NoiseSource } from "./masses.ts";
 import { nowhere, placePotential, type PointSet } from "./point_set.ts";
 import { softShares } from "./soft_assignment.ts";
@@ -10,7 +19,7 @@ import { softShares } from "./soft_assignment.ts";
 export interface FitOptions {
   /** Stop when χ² on fresh noise is below this by one standard error. */
   readonly chiSquared: number;
-  /** Noise samples a step. */
+  /** Noise samples a step, rounded up to whole groups. */
   readonly batchSize: number;
   /** Give up after so many noise samples a point. */
   readonly maxDrawsPerPoint: number;
@@ -35,27 +44,31 @@ interface Descent {
   readonly sweep: number;
   readonly potential: Float64Array;
   readonly average: Float64Array;
-  /** At the last check. */
+  /** Along which the noise of a group varies; nothing in few dimensions. */
+  readonly leading?: Leading;
+  /** At the last check, and the step at which the next one is due. */
   chiSquared: number;
+  nextCheck: number;
   fit?: Fit;
 }
 
-const averagingPower = 1;
+const averagingPower = 0.5;
 
 /**
  * Fits dual potentials g of semidiscrete optimal transport from noise to each
  * set of points, under the cost −⟨x, y⟩ (arXiv 2509.25519, §3): the concave dual
  * ⟨b, g⟩ − E_x[max_j ⟨x, y_j⟩ + g_j] is climbed along b_j − P(j is chosen), one
- * fresh batch of noise a step, the same for all sets.
+ * fresh batch of noise a step, the same for all sets but for the directions
+ * along which its groups vary (`groupingOf`).
  *
  * All lengths are in units of the scores' own spread, √(E‖y‖² / 2 ln N), so the
  * settings do not depend on the data's scale. The maximum is smoothed by an
  * entropic ε that falls from one unit as 1/sweeps, and the step as sweeps^−0.6;
- * what is used is the average of the iterates with weights growing as k
+ * what is used is the average of the iterates with weights growing as √k
  * (polynomial-decay averaging, Shamir and Zhang 2013), which forgets the start
  * and is where the accuracy comes from: the last iterate has several times the χ².
  *
- * A set is done when χ² on noise drawn for that check alone is a standard
+ * A set is done when χ² on independent noise drawn for that check alone is a standard
  * error below `options.chiSquared`, or when it has used up its draws: `converged` tells.
  */
 export async function fitPotentials(
@@ -65,59 +78,65 @@ export async function fitPotentials(
   rng: Rng,
   onProgress?: (fraction: number, note: string) => void,
 ): Promise<Fit[]> {
-  const { batchSize } = options;
-  const descents = sets.map((points) => start(points, batchSize));
-  const active = () => descents.filter(({ fit }) => !fit);
-  let note = "fitting the potential";
-  // Averaged over n draws a point, the potential's own χ² is about 1/n: no use in looking before.
-  let nextCheck = firstCheck(sets, options);
-  for (let step = 1; active().length > 0; step++) {
-    const rows = source(batchSize, rng.fork("step").at(step));
-    for (const descent of active()) await descend(descent, rows, step);
-    rows.dispose();
-    const drawsPerPoint = step * batchSize / Math.max(...sets.map(({ size }) => size));
-    if (step >= nextCheck) {
-      await check(active(), step, source, options, rng.fork("check").at(step));
-      nextCheck = Math.ceil(step * 1.15);
-      const worst = Math.max(...descents.map(({ chiSquared }) => chiSquared));
-      const open = active().length;
-      note = `${sets.length - open} of ${sets.length} potentials fitted, worst χ² ${worst.toFixed(4)}`;
+  const { features } = sets[0]!, grouping = groupingOf(features, options.batchSize);
+  const batchSize = grouping.groups * grouping.size, largest = Math.max(...sets.map(({ size }) => size));
+  // Sets that are due within a sweep are checked on the same noise.
+  const stride = Math.max(10, Math.round(largest / batchSize));
+  const descents: Descent[] = [], active = () => descents.filter(({ fit }) => !fit);
+  try {
+    for (const [i, set] of sets.entries()) {
+      descents.push(await start(set, grouping, options, rng.fork("leading").at(i)));
     }
-    onProgress?.(active().length === 0 ? 1 : Math.min(0.99, drawsPerPoint * options.chiSquared / 1.5), note);
-    await turn();
+    let note = "fitting the potential";
+    for (let step = 1; active().length > 0; step++) {
+      const noise = drawGroups(source, features, grouping, rng.fork("step").at(step));
+      for (const descent of active()) await descend(descent, noise, step);
+      tf.dispose({ ...noise });
+      const due = step % stride === 0 ? active().filter(({ nextCheck }) => step >= nextCheck) : [];
+      if (due.length > 0) {
+        await check(due, step, step * batchSize, source, options, rng.fork("check").at(step));
+        const worst = Math.max(...due.map(({ chiSquared }) => chiSquared));
+        note = `${sets.length - active().length} of ${sets.length} potentials fitted, last at χ² ${worst.toFixed(4)}`;
+      }
+      const expected = 1.5 / options.chiSquared * largest / batchSize;
+      onProgress?.(active().length === 0 ? 1 : Math.min(0.99, step / expected), note);
+      await turn();
+    }
+  } finally {
+    for (const { leading } of descents) leading?.dispose();
   }
   return descents.map(({ fit }) => fit!);
 }
 
-function firstCheck(sets: readonly PointSet[], { chiSquared, batchSize, maxDrawsPerPoint }: FitOptions): number {
-  const size = Math.min(...sets.map((set) => set.size));
-  return Math.max(50, Math.ceil(Math.min(0.8 / chiSquared, maxDrawsPerPoint) * size / batchSize));
-}
+/** What χ² has to be on a check's noise: `drawsFor` makes its standard error a fifth of the target. */
+const enough = ({ chiSquared }: FitOptions) => 0.8 * chiSquared;
 
-function start(points: PointSet, batchSize: number): Descent {
-  const { size, weights, norms } = points;
+async function start(points: PointSet, grouping: Grouping, options: FitOptions, rng: Rng): Promise<Descent> {
+  const { size, weights, norms } = points, { directions } = grouping;
   const meanSquare = norms.reduce((sum, norm, j) => sum + weights[j]! * norm ** 2, 0);
-  // Where scores are independent, N(0, ‖y_j‖²) exceeds a common level with
-  // probability b_j when g_j is about −‖y_j‖·√(2 ln 1/b_j).
-  const potential = norms.map((norm, j) =>
-    weights[j]! > 0 ? -norm * Math.sqrt(2 * Math.log(1 / weights[j]!)) : nowhere
-  );
+  const sweep = size / (grouping.groups * grouping.size);
   return {
     points,
     unit: Math.sqrt(meanSquare / (2 * Math.log(Math.max(size, 2)))) || 1,
-    sweep: Math.max(5, size / batchSize),
-    potential,
+    sweep: Math.max(5, sweep),
+    // Where scores are independent, N(0, ‖y_j‖²) exceeds a common level with
+    // probability b_j when g_j is about −‖y_j‖·√(2 ln 1/b_j).
+    potential: norms.map((norm, j) => weights[j]! > 0 ? -norm * Math.sqrt(2 * Math.log(1 / weights[j]!)) : nowhere),
     average: new Float64Array(size),
+    ...(directions > 0 && { leading: await leadingDirections(points, directions, rng) }),
     chiSquared: Infinity,
+    // Averaged over n draws a point, the potential's own χ² is about 1/n: no use in looking before.
+    nextCheck: Math.max(50, Math.min(1 / enough(options), options.maxDrawsPerPoint) * sweep),
   };
 }
 
-async function descend({ points, unit, sweep, potential, average }: Descent, rows: Tensor, step: number) {
-  const sweeps = step / sweep;
-  const placed = placePotential(points, potential);
-  const shares = await softShares(points, placed, rows, unit / (1 + sweeps / 4));
-  tf.dispose(placed);
-  const rate = 0.3 * unit * (1 + sweeps) ** -0.6;
+async function descend(descent: Descent, noise: GroupedNoise, step: number) {
+  const { points, unit, sweep, potential, average } = descent, sweeps = step / sweep;
+  const placed = placePotential(points, potential), shared = sharedNoise(noise, descent.leading);
+  const shares = await softShares(points, placed, shared, unit / (1 + sweeps / 4));
+  tf.dispose([shared.rows, ...placed]);
+  // A hit lowers its point by about rate · sweep, which must not be many units however rarely a point is hit.
+  const rate = Math.min(0.3, 3.5 / sweep) * unit * (1 + sweeps) ** -0.6;
   const fresh = (averagingPower + 1) / (averagingPower + step);
   for (let j = 0; j < points.size; j++) {
     const weight = points.weights[j]!;
@@ -128,23 +147,26 @@ async function descend({ points, unit, sweep, potential, average }: Descent, row
   }
 }
 
-/** Ends the fits that are good enough, or have used up their draws. */
+/** Ends the fits that are good enough, or have used up their draws; of the others, says when to look again. */
 async function check(
   descents: readonly Descent[],
   step: number,
+  used: number,
   source: NoiseSource,
-  { chiSquared, batchSize, maxDrawsPerPoint }: FitOptions,
+  options: FitOptions,
   rng: Rng,
 ) {
   const transports = descents.map(({ points, average }) => ({ points, potential: centred(average, points) }));
-  const draws = drawsFor(chiSquared, Math.max(...descents.map(({ points }) => points.size)));
+  const draws = drawsFor(options.chiSquared, Math.max(...descents.map(({ points }) => points.size)));
   const masses = await measureMasses(transports, source, draws, rng);
   descents.forEach((descent, i) => {
-    descent.chiSquared = masses[i]!.chiSquared;
-    // `drawsFor` makes the standard error a fifth of the target.
-    const converged = descent.chiSquared <= 0.8 * chiSquared;
-    if (!converged && step * batchSize / descent.points.size < maxDrawsPerPoint) return;
-    descent.fit = { potential: transports[i]!.potential, iterations: step, chiSquared: descent.chiSquared, converged };
+    const { chiSquared } = masses[i]!, converged = chiSquared <= enough(options);
+    const left = options.maxDrawsPerPoint * descent.points.size / used;
+    descent.chiSquared = chiSquared;
+    // χ² falls about as 1/steps, and is known to a fifth.
+    descent.nextCheck = step * Math.min(left, 1.5, Math.max(1.1, chiSquared / enough(options)));
+    if (!converged && left > 1) return;
+    descent.fit = { potential: transports[i]!.potential, iterations: step, chiSquared, converged };
   });
 }
 

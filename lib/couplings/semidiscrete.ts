@@ -59,7 +59,7 @@ export const semidiscrete: CouplingKind<typeof options> = {
     const { vectors, facts } = await keep(
       inputs.cacheDir,
       "potential",
-      { version: 1, data: dataset.digest, flips: inputs.flips, options, seed: [...inputs.rng.bits(4)] },
+      { version: 2, data: dataset.digest, flips: inputs.flips, options, seed: [...inputs.rng.bits(4)] },
       () => fit(inputs, options, features, problems),
     );
     const transports = place(problems, vectors);

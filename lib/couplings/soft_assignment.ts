@@ -3,87 +3,121 @@ import { product } from "../nn/product.ts";
 import { viewsOf } from "./features.ts";
 import type { PointSet } from "./point_set.ts";
 
-/** Of the points of a chunk and their mirror images, for each sample: exp((score − the greatest)/ε). */
-interface Exponentials {
-  /** `[samples, views · points]` */
-  readonly exponentials: Tensor;
-  /** `[samples]`: the greatest score over ε, and the sum of the exponentials. */
-  readonly greatest: Tensor;
-  readonly sum: Tensor;
+/** Noise to be shared out among points. */
+export interface SharedNoise {
+  /** `[samples · views, width]`, as `noiseRows`; with `varied`, a sample's rows for each group of samples. */
+  readonly rows: Tensor;
+  /** What samples are beyond their group's rows: their coordinates along some directions, and the points'. */
+  readonly varied?: {
+    /** `[samples · views, directions]`, group by group. */
+    readonly coordinates: Tensor;
+    /** `[directions, chunkSize]`, a chunk of the points each. */
+    readonly ofPoints: readonly Tensor[];
+  };
 }
 
-const exponentialsOfChunk = trace(
-  "soft_exponentials",
-  (inputs: { views: Tensor; points: Tensor; potential: Tensor; inverseEpsilon: Tensor }) => {
-    const { views, points, potential, inverseEpsilon } = inputs;
-    const rows = views.reshape([-1, points.shape[0]!]);
-    const scores = product(rows.mul(inverseEpsilon), points).add(potential.mul(inverseEpsilon));
-    const bySample = scores.reshape([views.shape[0]!, -1]);
-    const greatest = tf.max(bySample, 1, true);
-    const exponentials = tf.exp(tf.sub(bySample, greatest));
-    return { exponentials, greatest: greatest.reshape([-1]), sum: tf.sum(exponentials, 1) };
+/** A chunk of the points, its potential, and the noise; the last two where samples vary within a group. */
+type ChunkInputs = Readonly<Record<"views" | "points" | "potential" | "inverseEpsilon", Tensor>> & {
+  readonly coordinates?: Tensor;
+  readonly ofPoints?: Tensor;
+};
+
+/** Of a chunk and its mirror images, for each sample: exp((score − the greatest)/ε), their sum, and the greatest score over ε. */
+function exponentialsOf(inputs: ChunkInputs): Record<"exponentials" | "greatest" | "sum", Tensor> {
+  const { views, points, potential, inverseEpsilon, coordinates, ofPoints } = inputs;
+  const groups = views.shape[0]!, length = views.shape[1]! * points.shape[1]!;
+  const rows = views.reshape([-1, points.shape[0]!]).mul(inverseEpsilon);
+  const common = product(rows, points).add(potential.mul(inverseEpsilon)).reshape([groups, 1, length]);
+  const varied = coordinates && ofPoints && product(coordinates.mul(inverseEpsilon), ofPoints);
+  const scores = (varied ? varied.reshape([groups, -1, length]).add(common) : common).reshape([-1, length]);
+  const greatest = tf.max(scores, 1, true);
+  const exponentials = tf.exp(tf.sub(scores, greatest));
+  return { exponentials, greatest: greatest.reshape([-1]), sum: tf.sum(exponentials, 1) };
+}
+
+/** The sum of the samples' exponentials by their weights, `[size of the chunk]`, mirror images counted with their points. */
+function weightedSum(weights: Tensor, exponentials: Tensor, points: Tensor): Tensor {
+  // Four rows, three of them zeros: XLA is slow at a vector's product (see `columnSums`).
+  const sums = product(weights.reshape([1, -1]).pad([[0, 3], [0, 0]]), exponentials).slice([0, 0], [1, -1]);
+  return sums.reshape([-1, points.shape[1]!]).sum(0);
+}
+
+const exponentialsOfChunk = trace("soft_exponentials", exponentialsOf, { compile: true });
+
+const sharesOfChunk = trace(
+  "soft_shares",
+  ({ exponentials, weights, points }: Record<"exponentials" | "weights" | "points", Tensor>) => {
+    return { shares: weightedSum(weights, exponentials, points) };
   },
   { compile: true },
 );
 
-/** The sum of the samples' exponentials by their weights `[samples]`, mirror images counted with their points. */
-const sharesOfChunk = trace(
-  "soft_shares",
-  ({ exponentials, weights, points }: { exponentials: Tensor; weights: Tensor; points: Tensor }) => {
-    const sums = product(weights.reshape([1, -1]), exponentials);
-    return { shares: sums.reshape([-1, points.shape[1]!]).sum(0) };
-  },
-  { compile: true },
-);
+const sharesOfOnlyChunk = trace("soft_shares_at_once", (inputs: ChunkInputs) => {
+  const { exponentials, sum } = exponentialsOf(inputs);
+  return { shares: weightedSum(tf.div(1 / sum.size, sum), exponentials, inputs.points) };
+}, { compile: true });
 
 /**
  * The mean over samples of softmax_j((⟨x, y_j⟩ + g_j)/ε), over the points and
  * their mirror images: the share of the noise that each point receives under
  * entropic smoothing, `[size]`, summing to 1.
  *
- * @param keptBytes exponentials of all points are kept up to so many bytes, and computed twice beyond
+ * @param keptBytes exponentials of several chunks are kept up to so many bytes, and computed twice beyond
  */
 export async function softShares(
   points: PointSet,
   potential: readonly Tensor[],
-  rows: Tensor,
+  noise: SharedNoise,
   epsilon: number,
   keptBytes: number = 2 ** 29,
 ): Promise<Float64Array> {
-  const { size, chunks, chunkSize } = points, count = rows.shape[0]! / viewsOf(points.features);
-  const inverseEpsilon = tf.scalar(1 / epsilon), views = rows.reshape([count, -1, rows.shape[1]!]);
-  const chunk = async (c: number) => {
-    const { exponentials, greatest, sum } = exponentialsOfChunk(
-      { views, points: chunks[c]!, potential: potential[c]!, inverseEpsilon },
-    );
-    const normalizers = { greatest: await greatest.data(), sum: await sum.data() };
-    tf.dispose([greatest, sum]);
-    return { exponentials, normalizers };
-  };
-  const keeps = 4 * rows.shape[0]! * chunkSize * chunks.length <= keptBytes;
-  const kept: Tensor[] = [], normalizers: Normalizers[] = [];
-  for (let c = 0; c < chunks.length; c++) {
-    const found = await chunk(c);
-    normalizers.push(found.normalizers);
-    if (keeps) kept.push(found.exponentials);
-    else found.exponentials.dispose();
-  }
-  const total = Float64Array.from({ length: count }, (_, i) => logSumExp(normalizers, i));
-  const shares = new Float64Array(size);
-  for (let c = 0; c < chunks.length; c++) {
-    const exponentials = kept[c] ?? (await chunk(c)).exponentials, { greatest } = normalizers[c]!;
-    const weights = tf.tensor1d(Float32Array.from(total, (sum, i) => Math.exp(greatest[i]! - sum) / count));
-    const ofChunk = sharesOfChunk({ exponentials, weights, points: chunks[c]! }).shares;
-    const values = await ofChunk.data();
-    tf.dispose([ofChunk, weights, exponentials]);
-    const start = c * chunkSize, end = Math.min(start + chunkSize, size);
-    for (let j = start; j < end; j++) shares[j] = values[j - start]!;
-  }
+  const { rows, varied } = noise, perSample = viewsOf(points.features);
+  const inverseEpsilon = tf.scalar(1 / epsilon), views = rows.reshape([-1, perSample, rows.shape[1]!]);
+  const samples = (varied?.coordinates ?? rows).shape[0]! / perSample;
+  const inputs = points.chunks.map((chunk, c) => ({
+    ...{ views, points: chunk, potential: potential[c]!, inverseEpsilon },
+    ...(varied && { coordinates: varied.coordinates, ofPoints: varied.ofPoints[c]! }),
+  }));
+  const shares = inputs.length === 1
+    ? Float64Array.from(await take(sharesOfOnlyChunk(inputs[0]!).shares))
+    : await sharesOfChunks(inputs, samples, 4 * samples * perSample * points.chunkSize * inputs.length <= keptBytes);
   tf.dispose([inverseEpsilon, views]);
+  return shares.subarray(0, points.size);
+}
+
+async function sharesOfChunks(inputs: readonly ChunkInputs[], samples: number, keeps: boolean): Promise<Float64Array> {
+  const kept: Tensor[] = [], normalizers: Normalizers[] = [];
+  for (const chunk of inputs) {
+    const { exponentials, greatest, sum } = exponentialsOfChunk(chunk);
+    normalizers.push({ greatest: await take(greatest), sum: await take(sum) });
+    if (keeps) kept.push(exponentials);
+    else exponentials.dispose();
+  }
+  const total = Float64Array.from({ length: samples }, (_, i) => logSumExp(normalizers, i));
+  const chunkSize = inputs[0]!.points.shape[1]!, shares = new Float64Array(chunkSize * inputs.length);
+  for (const [c, chunk] of inputs.entries()) {
+    const { greatest } = normalizers[c]!;
+    let exponentials = kept[c];
+    if (!exponentials) {
+      const again = exponentialsOfChunk(chunk);
+      tf.dispose([again.greatest, again.sum]);
+      exponentials = again.exponentials;
+    }
+    const weights = tf.tensor1d(Float32Array.from(total, (sum, i) => Math.exp(greatest[i]! - sum) / samples));
+    shares.set(await take(sharesOfChunk({ exponentials, weights, points: chunk.points }).shares), c * chunkSize);
+    tf.dispose([weights, exponentials]);
+  }
   return shares;
 }
 
-/** `greatest` and `sum` of a chunk's `Exponentials`, read. */
+/** A tensor's values; it is disposed. */
+async function take(tensor: Tensor): Promise<ArrayLike<number>> {
+  const values = await tensor.data();
+  tensor.dispose();
+  return values;
+}
+
+/** `greatest` and `sum` of a chunk's exponentials, read. */
 type Normalizers = Readonly<Record<"greatest" | "sum", ArrayLike<number>>>;
 
 /** log Σ sum·exp(greatest) over the chunks, for sample `i`. */

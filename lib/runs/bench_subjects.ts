@@ -2,6 +2,7 @@ import { createRng, type Rng } from "../core/rng.ts";
 import { hashOf } from "../core/hash.ts";
 import { assign } from "../couplings/assignment.ts";
 import { noiseRows } from "../couplings/features.ts";
+import { drawGroups, groupingOf, leadingDirections, sharedNoise } from "../couplings/leading.ts";
 import * as couplings from "../couplings/mod.ts";
 import { loadPoints, placePotential, pointsInMemory } from "../couplings/point_set.ts";
 import { softShares } from "../couplings/soft_assignment.ts";
@@ -169,11 +170,14 @@ export function decoding(shape: BenchShape, batch: number): BenchSubject {
   }, () => tf.dispose([flat, noise, labels]));
 }
 
+/** Noise samples of a step of the fit, and of an assignment. */
+const fitBatch = 512;
+
 async function placed({ image, points: count }: BenchShape, rng: Rng) {
   const dimension = sizeOf(image), features = { dimension };
   const points = await loadPoints(pointsInMemory(rng.fork("points").normal(count * dimension), dimension), features);
   const potential = placePotential(points, new Float32Array(count));
-  const rows = noiseRows(features, rng.fork("noise").normal(512 * dimension));
+  const rows = noiseRows(features, rng.fork("noise").normal(fitBatch * dimension));
   const dispose = () => {
     points.dispose();
     tf.dispose([...potential, rows]);
@@ -182,8 +186,19 @@ async function placed({ image, points: count }: BenchShape, rng: Rng) {
 }
 
 export async function fitting(shape: BenchShape): Promise<BenchSubject> {
-  const { points, potential, rows, dispose } = await placed(shape, createRng(0));
-  return each(async () => void await softShares(points, potential, rows, 1), dispose);
+  const rng = createRng(0), { points, potential, rows, dispose } = await placed(shape, rng);
+  const { features } = points, grouping = groupingOf(features, fitBatch), { directions: along } = grouping;
+  const leading = along > 0 ? await leadingDirections(points, along, rng.fork("leading")) : undefined;
+  const noise = drawGroups((count) => rows.slice([0, 0], [count, -1]), features, grouping, rng);
+  return each(async () => {
+    const shared = sharedNoise(noise, leading);
+    await softShares(points, potential, shared, 1);
+    shared.rows.dispose();
+  }, () => {
+    tf.dispose({ ...noise });
+    leading?.dispose();
+    dispose();
+  });
 }
 
 export async function assigning(shape: BenchShape): Promise<BenchSubject> {

@@ -1,4 +1,5 @@
 import { drawsFor } from "../couplings/chi_squared.ts";
+import { groupingOf } from "../couplings/leading.ts";
 import type { Dataset } from "../data/types.ts";
 import type { ProductType } from "../engine/mod.ts";
 import { sizeOf } from "../nn/parameters.ts";
@@ -156,10 +157,12 @@ function couplingCost(row: RowRecipe, { train }: Splits, teacher?: TeacherCost):
     return computing(teacher.forward * Math.min(some ?? train.size, train.size), encodingProducts(row));
   }
   if (coupling.kind !== "semidiscrete") return noCost;
-  const { chiSquared } = coupling, members = rivals(coupling, train);
-  // Averaged over n draws an image, the potential's own χ² is about 1/n; a fit takes up to twice as many.
-  const draws = 2 * members / chiSquared + drawsFor(chiSquared, members);
-  return computing(2 * sizeOf(train.shape) * train.size * draws);
+  const { chiSquared, batchSize } = coupling, members = rivals(coupling, train), dimension = sizeOf(train.shape);
+  const { size, directions } = groupingOf({ dimension }, batchSize);
+  // Averaged over n draws an image, the potential's own χ² is about 1/n; a fit takes up to twice as many, and some checks.
+  const fitting = 2 * members / chiSquared * (directions + dimension / size);
+  const checking = 4 * drawsFor(chiSquared, members) * dimension;
+  return computing(2 * train.size * (fitting + checking));
 }
 
 /** What a coupling's teacher multiplies in as it encodes. */

@@ -17,14 +17,15 @@ async function fit(points: Float32Array, dimension: number, settings: {
   weights?: number[];
   chiSquared?: number;
   maxDrawsPerPoint?: number;
+  batchSize?: number;
   seed?: number;
   chunkSize?: number;
 }) {
-  const { weights, chunkSize } = settings, features: Features = { dimension };
+  const { weights, chunkSize, batchSize = 512 } = settings, features: Features = { dimension };
   const set = await loadPoints(pointsInMemory(points, dimension, weights && { weights }), features, chunkSize);
   const options = {
     chiSquared: settings.chiSquared ?? 1e-4,
-    batchSize: 512,
+    batchSize,
     maxDrawsPerPoint: settings.maxDrawsPerPoint ?? 1e6,
   };
   const source = gaussian(features);
@@ -80,6 +81,33 @@ testOnEngines("fitPotentials does the same in several chunks as in one", async (
   assertEquals([parts.iterations, parts.converged], [whole.iterations, true]);
   assert(greatest(parts.potential.map((g, j) => g - whole.potential[j]!)) < 1e-4);
 });
+
+testOnEngines("fitPotentials takes hardly more draws than it must where a step has few for many points", async () => {
+  const size = 480, points = createRng(8).normal(size * 16), batchSize = 4;
+  const { iterations, converged } = await fit(points, 16, { chiSquared: 0.05, batchSize });
+  assert(converged);
+  // With n draws a point χ² is at least about 1/n, and 0.04 is asked for.
+  const drawsPerPoint = iterations * batchSize / size;
+  assert(drawsPerPoint < 35, `${drawsPerPoint}`);
+});
+
+testOnEngines(
+  "fitPotentials fits independent noise where its own came in groups, with and without mirror images",
+  async () => {
+    const dimension = 64, points = createRng(6).normal(60 * dimension);
+    for (const features of [{ dimension }, { dimension, mirror: [1, 8, 8] as const }]) {
+      const before = tf.memory().numTensors;
+      const sets = [await loadPoints(pointsInMemory(points, dimension), features)];
+      const options = { chiSquared: 0.02, batchSize: 512, maxDrawsPerPoint: 1000 };
+      const [result] = await fitPotentials(sets, gaussian(features), options, createRng(6));
+      const transport = { points: sets[0]!, potential: result!.potential };
+      const [masses] = await measureMasses([transport], gaussian(features), 20_000, createRng(7));
+      assert(result!.converged && masses!.chiSquared < 0.02, `χ² ${masses!.chiSquared}`);
+      sets[0]!.dispose();
+      assertEquals(tf.memory().numTensors, before);
+    }
+  },
+);
 
 testOnEngines("fitPotentials says so when its draws run out", async () => {
   const points = createRng(5).normal(64 * 8);
