@@ -7,7 +7,7 @@ import { dimensionOf, imageTensor, labelTensor } from "./data_draw.ts";
 import { type Features, noiseRows } from "./features.ts";
 import { type Fitted, keep } from "./kept.ts";
 import { measureMasses, type NoiseSource } from "./masses.ts";
-import { loadPoints, placePotential, type PointSet } from "./point_set.ts";
+import { chunkSizeFor, loadPoints, placePotential, type PointSet } from "./point_set.ts";
 import { fitPotentials } from "./potential.ts";
 import type { Coupling, CouplingInputs, CouplingKind } from "./types.ts";
 
@@ -115,7 +115,7 @@ async function problemsOf(
     members: label === undefined ? everyRow : everyRow.filter((row) => dataset.labels[row] === label),
   }));
   // One chunk size for all classes, so that the engine records few shapes.
-  const chunkSize = Math.min(8192, Math.max(...groups.map(({ members }) => members.length)));
+  const chunkSize = chunkSizeFor(Math.max(...groups.map(({ members }) => members.length)));
   const problems: TransportProblem[] = [];
   for (const { label, members } of groups) {
     const source = {

@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { createRng } from "../../lib/core/rng.ts";
 import { assign } from "../../lib/couplings/assignment.ts";
 import { type Features, mirrorInPlace, noiseRows } from "../../lib/couplings/features.ts";
-import { loadPoints, placePotential, pointsInMemory } from "../../lib/couplings/point_set.ts";
+import { chunkSizeFor, loadPoints, placePotential, pointsInMemory } from "../../lib/couplings/point_set.ts";
 import { softShares } from "../../lib/couplings/soft_assignment.ts";
 import { tf } from "../../lib/engine/mod.ts";
 import { testOnEngines } from "../engines.ts";
@@ -112,3 +112,11 @@ testOnEngines(
     assertEquals(tf.memory().numTensors, before);
   },
 );
+
+Deno.test("chunkSizeFor holds all points in as few chunks as 8192 points need, nearly full, at no multiple of 1024", () => {
+  for (const size of [1, 42, 1023, 1024, 6000, 8192, 8193, 10_000, 16_384, 60_000, 1_281_167]) {
+    const chunkSize = chunkSizeFor(size), chunks = Math.ceil(size / chunkSize);
+    assertEquals(chunks, Math.ceil(size / 8192));
+    assert(chunkSize % 1024 !== 0 && chunkSize * chunks - size <= 32 * chunks, `${size}: ${chunkSize}`);
+  }
+});
