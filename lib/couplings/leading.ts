@@ -5,14 +5,14 @@ import { product } from "../nn/product.ts";
 import { type Features, mirrorInPlace, viewsOf, widthOf } from "./features.ts";
 import type { NoiseSource } from "./masses.ts";
 import type { PointSet } from "./point_set.ts";
-import type { SharedNoise } from "./soft_assignment.ts";
+import type { GroupedNoise } from "./soft_assignment.ts";
 
 /** Orthonormal directions along which points spread most, and where the points lie along them. */
 export interface Leading {
   /** `[width, directions]`; where points stand for their mirror images too, the first half is even and the second odd. */
   readonly directions: Tensor;
-  /** `[directions, chunkSize]`, a chunk of the points each. */
-  readonly ofPoints: readonly Tensor[];
+  /** Of each set, `[directions, chunkSize]` a chunk. */
+  readonly ofPoints: readonly (readonly Tensor[])[];
   dispose(): void;
 }
 
@@ -23,13 +23,6 @@ export interface Grouping {
   readonly size: number;
   /** Directions along which they differ; 0 where a group is one sample. */
   readonly directions: number;
-}
-
-/** The noise of a step before it meets points: `noiseRows` of a sample a group, and the samples' coordinates. */
-export interface GroupedNoise {
-  readonly rows: Tensor;
-  /** `[samples · views, directions]` */
-  readonly coordinates?: Tensor;
 }
 
 /**
@@ -50,26 +43,29 @@ export function groupingOf({ dimension }: Features, samples: number): Grouping {
 const iterations = 3;
 
 /**
- * The leading principal directions of the points and their mirror images, by
- * subspace iteration. Labels have no part in them.
+ * The leading principal directions of all sets' points and their mirror images,
+ * by subspace iteration. Labels have no part in them.
  */
-export async function leadingDirections(points: PointSet, count: number, rng: Rng): Promise<Leading> {
-  const { features, chunks, norms } = points, width = widthOf(features);
-  // A little of the identity gives as many directions as were asked for where the points have fewer.
-  const ridge = 1e-3 * (norms.reduce((sum, norm) => sum + norm ** 2, 0) || 1) / width;
+export async function leadingDirections(sets: readonly PointSet[], count: number, rng: Rng): Promise<Leading> {
+  const { features } = sets[0]!, width = widthOf(features), chunks = sets.flatMap(({ chunks }) => chunks);
+  const trace = sets.reduce((sum, { norms }) => sum + norms.reduce((sum, norm) => sum + norm ** 2, 0), 0) || 1;
   let columns = orthonormal(features, Float64Array.from(rng.normal(width * count)), count);
   for (let i = 0; i < iterations; i++) {
-    const spread = tf.tidy(() => {
-      const placed = place(columns, count);
-      return chunks.map((chunk) => product(chunk, product(chunk, placed, { a: true }))).reduce((a, b) => tf.add(a, b));
-    });
-    const values = await spread.data();
-    spread.dispose();
-    columns = orthonormal(features, columns.map((value, k) => values[k]! + ridge * value), count);
+    const placed = place(columns, count), spread = new Float64Array(width * count);
+    for (const chunk of chunks) {
+      const ofChunk = tf.tidy(() => product(chunk, product(chunk, placed, { a: true })));
+      (await ofChunk.data()).forEach((value, k) => spread[k]! += value);
+      ofChunk.dispose();
+    }
+    placed.dispose();
+    // A little of the identity gives as many directions as were asked for where the points have fewer.
+    columns = orthonormal(features, spread.map((value, k) => value + 1e-3 * trace / width * columns[k]!), count);
   }
   const directions = place(columns, count);
-  const ofPoints = chunks.map((chunk) => tf.tidy(() => product(directions, chunk, { a: true })));
-  return { directions, ofPoints, dispose: () => tf.dispose([directions, ...ofPoints]) };
+  const ofPoints = sets.map(({ chunks }) =>
+    chunks.map((chunk) => tf.tidy(() => product(directions, chunk, { a: true })))
+  );
+  return { directions, ofPoints, dispose: () => tf.dispose([directions, ...ofPoints.flat()]) };
 }
 
 function place(columns: Float64Array, count: number): Tensor {
@@ -91,33 +87,28 @@ function orthonormal(features: Features, columns: Float64Array, count: number): 
   return result;
 }
 
-/** Draws the noise of one step; the caller disposes it. */
+/**
+ * Draws the noise of a step, from N(0, I): x = z − VVᵀz + Vs for each group's z and each
+ * sample's s. The caller disposes what it is given.
+ */
 export function drawGroups(
   source: NoiseSource,
   features: Features,
-  { groups, size, directions }: Grouping,
+  { groups, size, directions: count }: Grouping,
+  leading: Leading | undefined,
   rng: Rng,
 ): GroupedNoise {
   const rows = source(groups, rng);
-  if (size === 1) return { rows };
-  const normal = rng.fork("leading").normal(groups * size * directions);
-  const coordinates = tf.tidy(() => {
-    const samples = tf.tensor2d(normal, [groups * size, directions]);
-    if (viewsOf(features) === 1) return samples;
+  if (!leading) return { rows };
+  const { directions } = leading, normal = rng.fork("leading").normal(groups * size * count);
+  const noise = tf.tidy(() => {
+    const samples = tf.tensor2d(normal, [groups * size, count]);
     // In the mirror what lies along an odd direction is turned round.
-    const signs = tf.tensor1d(Array.from({ length: directions }, (_, c) => c < directions / 2 ? 1 : -1));
-    return tf.stack([samples, tf.mul(samples, signs)], 1).reshape([-1, directions]);
+    const signs = tf.tensor1d(Array.from({ length: count }, (_, c) => c < count / 2 ? 1 : -1));
+    const views = viewsOf(features) === 1 ? samples : tf.stack([samples, tf.mul(samples, signs)], 1);
+    const common = tf.sub(rows, product(product(rows, directions), directions, { b: true }));
+    return { rows: common, coordinates: views.reshape([-1, count]) };
   });
-  return { rows, coordinates };
-}
-
-/**
- * The noise as points with these leading directions see it: x = z − VVᵀz + Vs for each group's z and each sample's s, and so
- * from N(0, I). The caller disposes `rows`.
- */
-export function sharedNoise({ rows, coordinates }: GroupedNoise, leading: Leading | undefined): SharedNoise {
-  if (!leading || !coordinates) return { rows: rows.clone() };
-  const { directions, ofPoints } = leading;
-  const common = tf.tidy(() => tf.sub(rows, product(product(rows, directions), directions, { b: true })));
-  return { rows: common, varied: { coordinates, ofPoints } };
+  rows.dispose();
+  return noise;
 }

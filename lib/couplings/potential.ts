@@ -1,19 +1,11 @@
 import type { Rng } from "../core/rng.ts";
 import { turn } from "../core/turn.ts";
-import { tf } from "../engine/mod.ts";
+import { type Tensor, tf } from "../engine/mod.ts";
 import { drawsFor } from "./chi_squared.ts";
-import {
-  drawGroups,
-  type GroupedNoise,
-  type Grouping,
-  groupingOf,
-  type Leading,
-  leadingDirections,
-  sharedNoise,
-} from "./leading.ts";
+import { drawGroups, groupingOf, leadingDirections } from "./leading.ts";
 import { measureMasses, type NoiseSource } from "./masses.ts";
 import { nowhere, placePotential, type PointSet } from "./point_set.ts";
-import { softShares } from "./soft_assignment.ts";
+import { type GroupedNoise, softShares } from "./soft_assignment.ts";
 
 /** When a fit of the potential is good enough, and what it may cost. */
 export interface FitOptions {
@@ -44,8 +36,8 @@ interface Descent {
   readonly sweep: number;
   readonly potential: Float64Array;
   readonly average: Float64Array;
-  /** Along which the noise of a group varies; nothing in few dimensions. */
-  readonly leading?: Leading;
+  /** Where the points lie along the directions in which a group of samples differs; nothing in few dimensions. */
+  readonly ofPoints: readonly Tensor[] | undefined;
   /** At the last check, and the step at which the next one is due. */
   chiSquared: number;
   nextCheck: number;
@@ -58,8 +50,7 @@ const averagingPower = 0.5;
  * Fits dual potentials g of semidiscrete optimal transport from noise to each
  * set of points, under the cost −⟨x, y⟩ (arXiv 2509.25519, §3): the concave dual
  * ⟨b, g⟩ − E_x[max_j ⟨x, y_j⟩ + g_j] is climbed along b_j − P(j is chosen), one
- * fresh batch of noise a step, the same for all sets but for the directions
- * along which its groups vary (`groupingOf`).
+ * fresh batch of noise a step, the same for all sets, in groups (`groupingOf`).
  *
  * All lengths are in units of the scores' own spread, √(E‖y‖² / 2 ln N), so the
  * settings do not depend on the data's scale. The maximum is smoothed by an
@@ -82,14 +73,14 @@ export async function fitPotentials(
   const batchSize = grouping.groups * grouping.size, largest = Math.max(...sets.map(({ size }) => size));
   // Sets that are due within a sweep are checked on the same noise.
   const stride = Math.max(10, Math.round(largest / batchSize));
-  const descents: Descent[] = [], active = () => descents.filter(({ fit }) => !fit);
+  const { directions } = grouping;
+  const leading = directions > 0 ? await leadingDirections(sets, directions, rng.fork("leading")) : undefined;
+  const descents = sets.map((points, i) => start(points, batchSize, options, leading?.ofPoints[i]));
+  const active = () => descents.filter(({ fit }) => !fit);
   try {
-    for (const [i, set] of sets.entries()) {
-      descents.push(await start(set, grouping, options, rng.fork("leading").at(i)));
-    }
     let note = "fitting the potential";
     for (let step = 1; active().length > 0; step++) {
-      const noise = drawGroups(source, features, grouping, rng.fork("step").at(step));
+      const noise = drawGroups(source, features, grouping, leading, rng.fork("step").at(step));
       for (const descent of active()) await descend(descent, noise, step);
       tf.dispose({ ...noise });
       const due = step % stride === 0 ? active().filter(({ nextCheck }) => step >= nextCheck) : [];
@@ -103,7 +94,7 @@ export async function fitPotentials(
       await turn();
     }
   } finally {
-    for (const { leading } of descents) leading?.dispose();
+    leading?.dispose();
   }
   return descents.map(({ fit }) => fit!);
 }
@@ -111,10 +102,14 @@ export async function fitPotentials(
 /** What χ² has to be on a check's noise: `drawsFor` makes its standard error a fifth of the target. */
 const enough = ({ chiSquared }: FitOptions) => 0.8 * chiSquared;
 
-async function start(points: PointSet, grouping: Grouping, options: FitOptions, rng: Rng): Promise<Descent> {
-  const { size, weights, norms } = points, { directions } = grouping;
+function start(
+  points: PointSet,
+  batchSize: number,
+  options: FitOptions,
+  ofPoints: readonly Tensor[] | undefined,
+): Descent {
+  const { size, weights, norms } = points, sweep = size / batchSize;
   const meanSquare = norms.reduce((sum, norm, j) => sum + weights[j]! * norm ** 2, 0);
-  const sweep = size / (grouping.groups * grouping.size);
   return {
     points,
     unit: Math.sqrt(meanSquare / (2 * Math.log(Math.max(size, 2)))) || 1,
@@ -123,7 +118,7 @@ async function start(points: PointSet, grouping: Grouping, options: FitOptions, 
     // probability b_j when g_j is about −‖y_j‖·√(2 ln 1/b_j).
     potential: norms.map((norm, j) => weights[j]! > 0 ? -norm * Math.sqrt(2 * Math.log(1 / weights[j]!)) : nowhere),
     average: new Float64Array(size),
-    ...(directions > 0 && { leading: await leadingDirections(points, directions, rng) }),
+    ofPoints,
     chiSquared: Infinity,
     // Averaged over n draws a point, the potential's own χ² is about 1/n: no use in looking before.
     nextCheck: Math.max(50, Math.min(1 / enough(options), options.maxDrawsPerPoint) * sweep),
@@ -132,9 +127,9 @@ async function start(points: PointSet, grouping: Grouping, options: FitOptions, 
 
 async function descend(descent: Descent, noise: GroupedNoise, step: number) {
   const { points, unit, sweep, potential, average } = descent, sweeps = step / sweep;
-  const placed = placePotential(points, potential), shared = sharedNoise(noise, descent.leading);
-  const shares = await softShares(points, placed, shared, unit / (1 + sweeps / 4));
-  tf.dispose([shared.rows, ...placed]);
+  const placed = placePotential(points, potential), epsilon = unit / (1 + sweeps / 4);
+  const shares = await softShares(points, placed, noise, epsilon, { ofPoints: descent.ofPoints });
+  tf.dispose(placed);
   // A hit lowers its point by about rate · sweep, which must not be many units however rarely a point is hit.
   const rate = Math.min(0.3, 3.5 / sweep) * unit * (1 + sweeps) ** -0.6;
   const fresh = (averagingPower + 1) / (averagingPower + step);

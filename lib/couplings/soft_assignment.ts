@@ -3,20 +3,15 @@ import { product } from "../nn/product.ts";
 import { viewsOf } from "./features.ts";
 import type { PointSet } from "./point_set.ts";
 
-/** Noise to be shared out among points. */
-export interface SharedNoise {
-  /** `[samples · views, width]`, as `noiseRows`; with `varied`, a sample's rows for each group of samples. */
+/** Noise samples, or groups of samples that have all but their coordinates along some directions in common. */
+export interface GroupedNoise {
+  /** `[samples · views, width]`, as `noiseRows`; with `coordinates`, what a group has in common, `[groups · views, width]`. */
   readonly rows: Tensor;
-  /** What samples are beyond their group's rows: their coordinates along some directions, and the points'. */
-  readonly varied?: {
-    /** `[samples · views, directions]`, group by group. */
-    readonly coordinates: Tensor;
-    /** `[directions, chunkSize]`, a chunk of the points each. */
-    readonly ofPoints: readonly Tensor[];
-  };
+  /** `[samples · views, directions]`, group by group. */
+  readonly coordinates?: Tensor;
 }
 
-/** A chunk of the points, its potential, and the noise; the last two where samples vary within a group. */
+/** A chunk of the points, its potential, and the noise; the last two where samples come in groups. */
 type ChunkInputs = Readonly<Record<"views" | "points" | "potential" | "inverseEpsilon", Tensor>> & {
   readonly coordinates?: Tensor;
   readonly ofPoints?: Tensor;
@@ -57,26 +52,31 @@ const sharesOfOnlyChunk = trace("soft_shares_at_once", (inputs: ChunkInputs) => 
   return { shares: weightedSum(tf.div(1 / sum.size, sum), exponentials, inputs.points) };
 }, { compile: true });
 
+export interface SoftOptions {
+  /** Where the points lie along the directions of the noise's `coordinates`, `[directions, chunkSize]` a chunk. */
+  readonly ofPoints?: readonly Tensor[] | undefined;
+  /** Exponentials of several chunks are kept up to so many bytes, and computed twice beyond; half a GiB. */
+  readonly keptBytes?: number | undefined;
+}
+
 /**
  * The mean over samples of softmax_j((⟨x, y_j⟩ + g_j)/ε), over the points and
  * their mirror images: the share of the noise that each point receives under
  * entropic smoothing, `[size]`, summing to 1.
- *
- * @param keptBytes exponentials of several chunks are kept up to so many bytes, and computed twice beyond
  */
 export async function softShares(
   points: PointSet,
   potential: readonly Tensor[],
-  noise: SharedNoise,
+  noise: GroupedNoise,
   epsilon: number,
-  keptBytes: number = 2 ** 29,
+  { ofPoints, keptBytes = 2 ** 29 }: SoftOptions = {},
 ): Promise<Float64Array> {
-  const { rows, varied } = noise, perSample = viewsOf(points.features);
+  const { rows, coordinates } = noise, perSample = viewsOf(points.features);
   const inverseEpsilon = tf.scalar(1 / epsilon), views = rows.reshape([-1, perSample, rows.shape[1]!]);
-  const samples = (varied?.coordinates ?? rows).shape[0]! / perSample;
+  const samples = (coordinates ?? rows).shape[0]! / perSample;
   const inputs = points.chunks.map((chunk, c) => ({
     ...{ views, points: chunk, potential: potential[c]!, inverseEpsilon },
-    ...(varied && { coordinates: varied.coordinates, ofPoints: varied.ofPoints[c]! }),
+    ...(coordinates && { coordinates, ofPoints: ofPoints![c]! }),
   }));
   const shares = inputs.length === 1
     ? Float64Array.from(await take(sharesOfOnlyChunk(inputs[0]!).shares))

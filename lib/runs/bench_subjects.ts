@@ -2,7 +2,7 @@ import { createRng, type Rng } from "../core/rng.ts";
 import { hashOf } from "../core/hash.ts";
 import { assign } from "../couplings/assignment.ts";
 import { noiseRows } from "../couplings/features.ts";
-import { drawGroups, groupingOf, leadingDirections, sharedNoise } from "../couplings/leading.ts";
+import { drawGroups, groupingOf, leadingDirections } from "../couplings/leading.ts";
 import * as couplings from "../couplings/mod.ts";
 import { loadPoints, placePotential, pointsInMemory } from "../couplings/point_set.ts";
 import { softShares } from "../couplings/soft_assignment.ts";
@@ -187,14 +187,11 @@ async function placed({ image, points: count }: BenchShape, rng: Rng) {
 
 export async function fitting(shape: BenchShape): Promise<BenchSubject> {
   const rng = createRng(0), { points, potential, rows, dispose } = await placed(shape, rng);
-  const { features } = points, grouping = groupingOf(features, fitBatch), { directions: along } = grouping;
-  const leading = along > 0 ? await leadingDirections(points, along, rng.fork("leading")) : undefined;
-  const noise = drawGroups((count) => rows.slice([0, 0], [count, -1]), features, grouping, rng);
-  return each(async () => {
-    const shared = sharedNoise(noise, leading);
-    await softShares(points, potential, shared, 1);
-    shared.rows.dispose();
-  }, () => {
+  const { features } = points, grouping = groupingOf(features, fitBatch), { directions } = grouping;
+  const leading = directions > 0 ? await leadingDirections([points], directions, rng.fork("leading")) : undefined;
+  const noise = drawGroups((count) => rows.slice([0, 0], [count, -1]), features, grouping, leading, rng);
+  const along = { ofPoints: leading?.ofPoints[0] };
+  return each(async () => void await softShares(points, potential, noise, 1, along), () => {
     tf.dispose({ ...noise });
     leading?.dispose();
     dispose();

@@ -104,7 +104,7 @@ testOnEngines(
     for (const [chunkSize, keptBytes] of [[40], [16], [16, 0]] as const) {
       const set = await loadPoints(pointsInMemory(points, dimension), features, chunkSize);
       const potential = placePotential(set, nearest), rows = noiseRows(features, noise);
-      const shares = await softShares(set, potential, { rows }, epsilon, keptBytes);
+      const shares = await softShares(set, potential, { rows }, epsilon, { keptBytes });
       expected.forEach((share, j) => assertAlmostEquals(shares[j]!, share, 1e-5));
       tf.dispose([rows, ...potential]);
       set.dispose();
