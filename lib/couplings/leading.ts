@@ -1,4 +1,3 @@
-import { Matrix, QrDecomposition } from "ml-matrix";
 import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../engine/mod.ts";
 import { product } from "../nn/product.ts";
@@ -40,7 +39,7 @@ export function groupingOf({ dimension }: Features, samples: number): Grouping {
 }
 
 /** Power iterations from random directions. Any directions would be right; better ones leave less in common. */
-const iterations = 3;
+const iterations = 2;
 
 /**
  * The leading principal directions of all sets' points and their mirror images,
@@ -72,19 +71,43 @@ function place(columns: Float64Array, count: number): Tensor {
   return tf.tensor2d(Float32Array.from(columns), [columns.length / count, count]);
 }
 
-/** Orthonormal columns for those given, `[width, count]`: the first half made even and the second odd, without labels. */
+/**
+ * Orthonormal columns for those given, `[width, count]`: the first half made even and the second odd, without labels.
+ * By Gram and Schmidt, twice, which is as good as ml-matrix's reflections and, on flat arrays, takes a fraction of their time.
+ */
 function orthonormal(features: Features, columns: Float64Array, count: number): Float64Array {
-  const { dimension, mirror } = features, images = new Matrix(dimension, count);
+  const { dimension, mirror } = features, basis: Float64Array[] = [];
   for (let c = 0; c < count; c++) {
     const image = Float64Array.from({ length: dimension }, (_, k) => columns[k * count + c]!);
-    const mirrored = image.slice();
-    if (mirror) mirrorInPlace(mirrored, mirror[2]);
-    const sign = c < count / 2 ? 1 : -1;
-    image.forEach((value, k) => images.set(k, c, mirror ? value + sign * mirrored[k]! : value));
+    if (mirror) {
+      const mirrored = image.slice(), sign = c < count / 2 ? 1 : -1;
+      mirrorInPlace(mirrored, mirror[2]);
+      for (let k = 0; k < dimension; k++) image[k]! += sign * mirrored[k]!;
+    }
+    for (let pass = 0; pass < 2; pass++) {
+      for (const direction of basis) addTo(image, direction, -inner(image, direction));
+      addTo(image, image, 1 / Math.sqrt(inner(image, image)) - 1);
+    }
+    basis.push(image);
   }
   const result = new Float64Array(widthOf(features) * count);
-  result.set(new QrDecomposition(images).orthogonalMatrix.to1DArray());
+  basis.forEach((image, c) => image.forEach((value, k) => result[k * count + c] = value));
   return result;
+}
+
+function inner(a: Float64Array, b: Float64Array): number {
+  // Two sums side by side: one addition need not wait for the other.
+  let even = 0, odd = 0;
+  for (let k = 0; k < a.length; k += 2) {
+    even += a[k]! * b[k]!;
+    odd += (a[k + 1] ?? 0) * (b[k + 1] ?? 0);
+  }
+  return even + odd;
+}
+
+/** a ← a + scale · b */
+function addTo(a: Float64Array, b: Float64Array, scale: number): void {
+  for (let k = 0; k < a.length; k++) a[k]! += scale * b[k]!;
 }
 
 /**
