@@ -38,8 +38,7 @@ interface Descent {
   readonly average: Float64Array;
   /** Where the points lie along the directions in which a group of samples differs; nothing in few dimensions. */
   readonly ofPoints: readonly Tensor[] | undefined;
-  /** At the last check, and the step at which the next one is due. */
-  chiSquared: number;
+  /** The step at which the next check is due. */
   nextCheck: number;
   fit?: Fit;
 }
@@ -85,8 +84,7 @@ export async function fitPotentials(
       tf.dispose({ ...noise });
       const due = step % stride === 0 ? active().filter(({ nextCheck }) => step >= nextCheck) : [];
       if (due.length > 0) {
-        await check(due, step, step * batchSize, source, options, rng.fork("check").at(step));
-        const worst = Math.max(...due.map(({ chiSquared }) => chiSquared));
+        const worst = await check(due, step, step * batchSize, source, options, rng.fork("check").at(step));
         note = `${sets.length - active().length} of ${sets.length} potentials fitted, last at χ² ${worst.toFixed(4)}`;
       }
       const expected = 1.5 / options.chiSquared * largest / batchSize;
@@ -119,7 +117,6 @@ function start(
     potential: norms.map((norm, j) => weights[j]! > 0 ? -norm * Math.sqrt(2 * Math.log(1 / weights[j]!)) : nowhere),
     average: new Float64Array(size),
     ofPoints,
-    chiSquared: Infinity,
     // Averaged over n draws a point, the potential's own χ² is about 1/n: no use in looking before.
     nextCheck: Math.max(50, Math.min(1 / enough(options), options.maxDrawsPerPoint) * sweep),
   };
@@ -142,7 +139,7 @@ async function descend(descent: Descent, noise: GroupedNoise, step: number) {
   }
 }
 
-/** Ends the fits that are good enough, or have used up their draws; of the others, says when to look again. */
+/** Ends the fits that are good enough, or have used up their draws; of the others, says when to look again. Gives the greatest χ². */
 async function check(
   descents: readonly Descent[],
   step: number,
@@ -150,19 +147,19 @@ async function check(
   source: NoiseSource,
   options: FitOptions,
   rng: Rng,
-) {
+): Promise<number> {
   const transports = descents.map(({ points, average }) => ({ points, potential: centred(average, points) }));
   const draws = drawsFor(options.chiSquared, Math.max(...descents.map(({ points }) => points.size)));
   const masses = await measureMasses(transports, source, draws, rng);
   descents.forEach((descent, i) => {
     const { chiSquared } = masses[i]!, converged = chiSquared <= enough(options);
     const left = options.maxDrawsPerPoint * descent.points.size / used;
-    descent.chiSquared = chiSquared;
     // χ² falls about as 1/steps, and is known to a fifth.
     descent.nextCheck = step * Math.min(left, 1.5, Math.max(1.1, chiSquared / enough(options)));
     if (!converged && left > 1) return;
     descent.fit = { potential: transports[i]!.potential, iterations: step, chiSquared, converged };
   });
+  return Math.max(...masses.map(({ chiSquared }) => chiSquared));
 }
 
 /** The potential with mean 0 over the points that have a weight, in float32. */

@@ -52,6 +52,7 @@ const sharesOfOnlyChunk = trace("soft_shares_at_once", (inputs: ChunkInputs) => 
   return { shares: weightedSum(tf.div(1 / sum.size, sum), exponentials, inputs.points) };
 }, { compile: true });
 
+/** How shares are computed. */
 export interface SoftOptions {
   /** Where the points lie along the directions of the noise's `coordinates`, `[directions, chunkSize]` a chunk. */
   readonly ofPoints?: readonly Tensor[] | undefined;
